@@ -1,0 +1,5 @@
+"""`python -m ipynb_telemetry` is `ipynb-telemetry`."""
+
+from ipynb_telemetry.cli import main
+
+main()

@@ -1,0 +1,307 @@
+"""`setup_telemetry`: builds the parts once per kernel, connects them, takes them apart again.
+
+The only module that knows all the others. One direction of flow:
+panel and tracking -> session -> capture -> outbox -> delivery -> PostHog.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from traitlets import Bunch
+
+from ipynb_telemetry import frontend, settings
+from ipynb_telemetry.boundary import never_into_the_cell, on_failure
+from ipynb_telemetry.capture import Capture
+from ipynb_telemetry.delivery import Delivery, Report
+from ipynb_telemetry.outbox import Outbox
+from ipynb_telemetry.panel import Panel, show_not_running, show_off
+from ipynb_telemetry.remembered import recall, remember
+from ipynb_telemetry.session import Problem, Session
+from ipynb_telemetry.settings import Roster, Settings
+from ipynb_telemetry.tracking import Tracking
+
+
+def setup_telemetry(
+    notebook_id: str,
+    *,
+    host: str | None = None,
+    api_key: str | None = None,
+    student: str | None = None,
+    roster: Roster | None = None,
+    exercises: Sequence[str] | None = None,
+    cohort: str | None = None,
+    send_code: bool | None = None,
+    enabled: bool | None = None,
+) -> None:
+    """Show the panel, and give every cell the four names that notebooks use.
+
+    They are `STUDENT_NAME`, `_cell`, `tracked_test` and `_telemetry_capture`. Run again in
+    the same kernel it shows the same session again; with another notebook id or another
+    `student` the session ends and a new one begins.
+
+    Args:
+        notebook_id: The author's name for this notebook, such as `D3_Datetimes`.
+        host: Where events go: a PostHog, or a server that speaks its protocol.
+        api_key: The project's write-only key there.
+        student: The student's name; without it the panel asks.
+        roster: Names to choose from: a sequence, or the path of a CSV or text file.
+        exercises: Ids expected in this notebook, for a true progress bar.
+        cohort: Which class this is; a property of every event.
+        send_code: Whether `cell` events carry the author's preview of the code.
+        enabled: False turns telemetry off; True cannot turn it on against the environment.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: An argument has a value that cannot work; the message says what does.
+    """
+    resolved = settings.resolve(
+        notebook_id,
+        host=host,
+        api_key=api_key,
+        student=student,
+        roster=roster,
+        exercises=exercises,
+        cohort=cohort,
+        send_code=send_code,
+        enabled=enabled,
+    )
+    _set_up(resolved)
+
+
+def _set_up(new: Settings) -> None:
+    """Turn telemetry on or off; whatever fails, the four names exist afterwards."""
+    if not hasattr(builtins, "_cell"):
+        _inject(_NAMES_WHEN_OFF)
+    if new.off_because:
+        _turn_off(new.off_because)
+    else:
+        _turn_on(new)
+
+
+@never_into_the_cell
+def _turn_on(new: Settings) -> None:
+    global _kernel  # noqa: PLW0603  # there is one for a process
+    if _kernel is None:
+        _kernel = _Kernel(new)
+    else:
+        _kernel.run_again(new)
+    _kernel.show()
+
+
+@never_into_the_cell
+def _turn_off(because: str) -> None:
+    global _kernel  # noqa: PLW0603
+    _inject(_NAMES_WHEN_OFF)
+    if _kernel is not None:
+        _kernel.turn_off(because)
+        _kernel = None
+    if frontend.has_kernel():
+        show_off(because)
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """A session, and what is only its own."""
+
+    session: Session
+    outbox: Outbox
+    capture: Capture
+
+
+class _Kernel:
+    """The parts of a process, connected: one lesson at a time, one delivery, one panel."""
+
+    def __init__(self, new: Settings) -> None:
+        self._settings = new
+        self._runs = 0
+        self._shell = frontend.shell()
+        self._delivery = Delivery(new.state_folder, self._on_report)
+        self._lesson = self._begin(new.student)
+        session = self._lesson.session
+        self._tracking = Tracking(session, cell_ended=self._cell_ended)
+        latest = self._lesson.capture.latest_messages
+        self._panel = Panel(session, latest) if frontend.can_ask() else None
+        if self._shell is not None:
+            self._tracking.hook_into(self._shell)
+        _inject(
+            {
+                "STUDENT_NAME": session.student,
+                "_cell": self._tracking.cell,
+                "tracked_test": self._tracking.tracked_test,
+                "_telemetry_capture": self._tracking.capture,
+            }
+        )
+        self._undo_failures = on_failure(self._show_failure)
+        atexit.register(self.close)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._go_on_in_child)
+        self._announce_start()
+
+    def run_again(self, new: Settings) -> None:
+        """Go on with the session that is this notebook's and student's, or begin another."""
+        old, self._settings = self._settings, new
+        session = self._lesson.session
+        is_another_student = new.student not in ("", old.student, session.student)
+        if old.notebook_id != new.notebook_id or (is_another_student and session.student):
+            self._replace_lesson(new.student)
+        else:
+            self._configure(self._lesson)
+            if is_another_student:
+                session.take_name(new.student)
+        self._announce_start()
+
+    def show(self) -> None:
+        if self._panel is not None:
+            self._panel.show()
+        elif frontend.has_kernel():
+            show_not_running()
+
+    def turn_off(self, because: str) -> None:
+        """End the session; what waits is sent when telemetry is on again."""
+        self._lesson.session.off_because = because
+        self._tracking.unhook()
+        atexit.unregister(self.close)
+        self.close()
+
+    @never_into_the_cell
+    def close(self) -> None:
+        """End the session, and send what can be sent in two seconds."""
+        self._end()
+        self._delivery.stop()
+        if self._panel is not None:
+            self._panel.close()
+        self._undo_failures()
+
+    def _begin(self, student: str) -> _Lesson:
+        """A session with its own `sess`, counts and outbox, under `student` if there is one."""
+        session = Session(self._settings.notebook_id)
+        outbox = Outbox(self._settings.state_folder, session.sess, appended=self._event_waits)
+        lesson = _Lesson(session, outbox, Capture(session, outbox))
+        self._configure(lesson)
+        session.offered = recall(self._settings.state_folder)
+        session.observe(self._on_student, names="student")
+        session.observe(self._on_successor, names="successor")
+        self._delivery.serve(outbox)
+        if student or not frontend.can_ask():
+            session.take_name(student or session.anonymous_name)
+        return lesson
+
+    def _configure(self, lesson: _Lesson) -> None:
+        """What a setup cell that is run again may have changed."""
+        new, session, capture = self._settings, lesson.session, lesson.capture
+        session.host, session.cohort = new.host or "", new.cohort
+        session.roster, session.expected = new.roster, new.exercises
+        session.problem = Problem("BLOCKED", new.blocked_because) if new.blocked_because else None
+        for line in new.notes:
+            session.note(line)
+        capture.configure(host=new.host, api_key=new.api_key, send_code=new.send_code)
+        if new.host and new.api_key:
+            lesson.outbox.destination = (new.host, new.api_key)
+
+    def _end(self) -> None:
+        """Let the session go out under its own name; it is never given to another student."""
+        session, outbox = self._lesson.session, self._lesson.outbox
+        self._lesson.capture.close()
+        session.unobserve_all()
+        if not session.student:
+            outbox.give_name(session.anonymous_name)
+
+    def _replace_lesson(self, student: str) -> None:
+        self._end()
+        self._lesson = self._begin(student)
+        self._tracking.session = self._lesson.session
+        builtins.STUDENT_NAME = self._lesson.session.student  # type: ignore[attr-defined]
+        if self._panel is not None:
+            self._panel.follow(self._lesson.session, self._lesson.capture.latest_messages)
+
+    def _announce_start(self) -> None:
+        self._lesson.session.start(frontend.describe(), rerun=self._runs)
+        self._runs += 1
+
+    @never_into_the_cell
+    def _on_student(self, change: Bunch) -> None:
+        builtins.STUDENT_NAME = change.new  # type: ignore[attr-defined]
+        session = change.owner
+        if change.new not in (self._settings.student, session.anonymous_name):
+            remember(self._settings.state_folder, change.new)
+
+    @never_into_the_cell
+    def _on_successor(self, change: Bunch) -> None:
+        self._replace_lesson(change.new)
+        self._announce_start()
+
+    def _event_waits(self) -> None:
+        self._delivery.wake()
+        if self._shell is None:  # no cell whose end could be waited for
+            self._delivery.start()
+
+    def _cell_ended(self) -> None:
+        self._delivery.start()
+        if self._panel is not None:
+            self._panel.painter.start()
+            self._panel.cell_ended()
+
+    @never_into_the_cell
+    def _on_report(self, report: Report) -> None:
+        session = self._lesson.session
+        session.delivered, session.set_aside = report.delivered, report.set_aside
+        session.leftover, session.storage_problem = report.leftover, report.storage_problem
+        if not self._settings.blocked_because:
+            has_failed = report.outcome not in ("", "ACCEPTED")
+            session.problem = Problem(report.outcome, report.reason) if has_failed else None
+
+    def _show_failure(self, line: str) -> None:
+        self._lesson.session.note(f"Telemetry had a problem ({line}). Your work is not affected.")
+
+    @never_into_the_cell
+    def _go_on_in_child(self) -> None:
+        """A forked child is a session of its own: it sends nothing of its parent's.
+
+        It has none of the parent's threads, so what it records waits on disk for its
+        parent, or the next session, to adopt.
+        """
+        if _kernel is not self:
+            return
+        session = self._lesson.session
+        session.unobserve_all()
+        session.become_a_fork()
+        self._lesson.outbox.close_in_child()
+        self._panel = None
+        self._delivery = Delivery(self._settings.state_folder, self._on_report)
+        outbox = Outbox(self._settings.state_folder, session.sess, appended=lambda: None)
+        if session.student:
+            outbox.give_name(session.student)
+        self._lesson = _Lesson(session, outbox, Capture(session, outbox))
+        self._configure(self._lesson)
+
+
+def _tracked_test_when_off(name: Any) -> Any:
+    return name if callable(name) else lambda test: test
+
+
+def _nothing(*_args: object, **_kwargs: object) -> None:
+    """Do nothing that leaves the process or touches the disk."""
+
+
+_NAMES_WHEN_OFF: dict[str, object] = {
+    "STUDENT_NAME": "",
+    "_cell": _nothing,
+    "tracked_test": _tracked_test_when_off,
+    "_telemetry_capture": _nothing,
+}
+
+
+def _inject(names: Mapping[str, object]) -> None:
+    """Make `names` exist for every cell and every imported module."""
+    for name, value in names.items():
+        setattr(builtins, name, value)
+
+
+# importlib.reload runs this module again in the same namespace: what runs goes on running.
+_kernel: _Kernel | None = globals().get("_kernel")

@@ -1,0 +1,88 @@
+"""Makes one record of each thing that the session reports, and hands it to the outbox."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from traitlets import Bunch
+
+from ipynb_telemetry import events
+from ipynb_telemetry.boundary import never_into_the_cell
+from ipynb_telemetry.outbox import Outbox
+from ipynb_telemetry.session import Happening, Session
+
+SHOWN_EVENTS = 20
+_OWN_LIMITS = {"code": events.MAX_CODE_CHARS, "err": events.MAX_ERROR_CHARS}
+_OWN_EVENTS = {kind.event for kind in events.KINDS}
+
+
+class Capture:
+    """Observes a session: what happens becomes an event, a name names what waited.
+
+    Args:
+        session: What is observed, until `close`.
+        outbox: Where events go.
+    """
+
+    def __init__(self, session: Session, outbox: Outbox) -> None:
+        self._session, self._outbox = session, outbox
+        self._latest: deque[events.Record] = deque(maxlen=SHOWN_EVENTS)
+        self.configure(host=None, api_key=None, send_code=True)
+        session.observe(self._on_happening, names="latest")
+        session.observe(self._on_student, names="student")
+
+    def configure(self, *, host: str | None, api_key: str | None, send_code: bool) -> None:
+        """What holds for the events from now on.
+
+        Args:
+            host: Where they are to be delivered; None: nowhere yet, they wait.
+            api_key: The project's key at `host`.
+            send_code: Whether `cell` events carry the code preview.
+        """
+        self._host, self._api_key, self._send_code = host, api_key, send_code
+        session = self._session
+        # Stamped on each event after its own properties: nobody's props can overwrite it.
+        self._base = {"nb": session.notebook_id, "sess": session.sess, "v": events.version()}
+        if session.cohort:
+            self._base["cohort"] = session.cohort
+        self._student = session.student or None
+
+    def close(self) -> None:
+        self._session.unobserve(self._on_happening, names="latest")
+        self._session.unobserve(self._on_student, names="student")
+
+    def latest_messages(self) -> list[dict[str, Any]]:
+        """The last events exactly as they are sent, newest first."""
+        student = self._student or events.UNNAMED
+        return [events.message(record, student) for record in reversed(self._latest)]
+
+    @never_into_the_cell
+    def _on_happening(self, change: Bunch) -> None:
+        happening: Happening = change.new
+        own = dict(happening.properties)
+        if happening.event in _OWN_EVENTS:
+            self._limit(own)
+        record = events.new_record(
+            happening.event[: events.MAX_NAME_CHARS],
+            {**own, **self._base, "student": self._student, "seq": None},
+            host=self._host,
+            api_key=self._api_key,
+            student=self._student,
+        )
+        self._outbox.append(record)
+        self._latest.append(record)
+        self._session.recorded = self._outbox.recorded
+
+    @never_into_the_cell
+    def _on_student(self, change: Bunch) -> None:
+        self._student = change.new
+        self._outbox.give_name(change.new)
+
+    def _limit(self, own: dict[str, Any]) -> None:
+        """Cut an event of our own to what the schema says."""
+        if not self._send_code:
+            own.pop("code", None)
+        for name, limit in _OWN_LIMITS.items():
+            if own.get(name):
+                own[name] = own[name][:limit]

@@ -1,0 +1,360 @@
+"""What a student sees: widgets in, widgets out, every word from the observable session."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+from uuid import uuid4
+
+import ipywidgets as widgets
+from IPython.display import display
+from traitlets import Bunch
+
+from ipynb_telemetry import panel_html
+from ipynb_telemetry.boundary import never_into_the_cell
+from ipynb_telemetry.names import did_you_mean, normalize_student_name, on_roster, why_refused
+from ipynb_telemetry.painter import Painter
+from ipynb_telemetry.session import Session
+
+SETTLED_S = 0.4
+"""How long a name must stand still after Enter: a front end sends Enter at once but holds
+the last letters back until the kernel has answered."""
+_DRAWN = (
+    "student", "offered", "paused", "busy", "latest", "delivered", "set_aside", "leftover",
+    "problem", "storage_problem", "off_because", "notes",
+)  # fmt: skip
+_MAX_CHOICES = 4
+
+Purpose: TypeAlias = Literal["name", "typo", "another"]
+"""What a typed name is for: the first one, the same student's, another student's."""
+Messages: TypeAlias = Callable[[], list[dict[str, Any]]]
+
+
+class _Choice(NamedTuple):
+    label: str
+    act: Callable[[], None]
+
+
+class _Question(NamedTuple):
+    """Buttons to choose from, with the line above them."""
+
+    line: str
+    choices: Sequence[_Choice]
+
+
+class Panel:
+    """The panel of a kernel: one set of widgets, showing one session at a time.
+
+    Args:
+        session: What is shown, until `follow`.
+        latest_messages: The last events exactly as they are sent, newest first.
+    """
+
+    def __init__(self, session: Session, latest_messages: Messages) -> None:
+        self._id = uuid4().hex[:8]
+        self._purpose: Purpose | None = None
+        self._question: _Question | None = None
+        self._details: Literal["", "exercises", "sent"] = ""
+        self._refused = ""
+        self._settling = False
+        self._typed_s = 0.0
+        self.painter = Painter(self._draw)
+        self._build()
+        self.follow(session, latest_messages)
+
+    def follow(self, session: Session, latest_messages: Messages) -> None:
+        """Show `session` from now on, in the same widgets."""
+        self._session, self._latest_messages = session, latest_messages
+        self._settling, self._refused, self._question, self._purpose = False, "", None, None
+        if not session.student:
+            self._ask_for_the_first_name()
+        session.observe(self._on_change, names=_DRAWN)
+        self.painter.draw_now()
+
+    def close(self) -> None:
+        """Draw what is true at the end, and stop."""
+        self.painter.finish()
+
+    def show(self) -> None:
+        """Show the panel under the cell that runs now, once more if it was shown before.
+
+        Two outputs: a plain line for whoever opens the notebook without a kernel, which
+        the panel hides while it lives, and the panel.
+        """
+        show_not_running(self._id)
+        view = {"version_major": 2, "version_minor": 0, "model_id": self._box.model_id}
+        bundle = {"application/vnd.jupyter.widget-view+json": view, "text/plain": ""}
+        display(bundle, raw=True)
+
+    @never_into_the_cell
+    def cell_ended(self) -> None:
+        """On the kernel's main thread, after each cell: there every front end redraws."""
+        self.painter.draw_now()
+        if self._settling:
+            self._typed_s = time.monotonic()
+            self._look_again(SETTLED_S)
+
+    # What the student does
+
+    @never_into_the_cell
+    def _on_text(self, _change: Bunch) -> None:
+        self._typed_s, self._refused = time.monotonic(), ""
+        if self._question is not None and self._purpose is not None:
+            self._question = None  # typing on answers "Did you mean ...?"
+        self.painter.draw_now()
+
+    @never_into_the_cell
+    def _on_box_message(self, _box: object, content: dict[str, Any], _buffers: object) -> None:
+        if content.get("event") == "submit":
+            self._submit()
+
+    def _submit(self) -> None:
+        self._settling, self._typed_s = True, time.monotonic()
+        self._look_again(SETTLED_S)
+
+    def _look_again(self, delay_s: float) -> None:
+        """Look at the typed name later, on the main thread if this is it."""
+        if threading.current_thread() is threading.main_thread():
+            try:
+                asyncio.get_running_loop().call_later(delay_s, self._take_if_settled)
+            except RuntimeError:  # no loop runs: a timer has to do
+                pass
+            else:
+                return
+        timer = threading.Timer(delay_s, self._take_if_settled)
+        timer.daemon = True
+        timer.start()
+
+    @never_into_the_cell
+    def _take_if_settled(self) -> None:
+        if not self._settling or self._session.busy:
+            return  # while a cell runs the last letters may be on their way: see cell_ended
+        missing_s = SETTLED_S - (time.monotonic() - self._typed_s)
+        if missing_s > 0.001:  # noqa: PLR2004  # a clock's rounding is not a letter
+            self._look_again(missing_s)
+            return
+        self._settling = False
+        self._take(normalize_student_name(self._name.value))
+        self.painter.draw_now()
+
+    def _take(self, name: str) -> None:
+        """Take a typed name, or say what is wrong, or ask what was meant."""
+        refused = why_refused(name)
+        if refused is not None:
+            self._refused = refused
+        elif self._session.roster and not on_roster(name, self._session.roster):
+            self._ask_what_was_meant(name)
+        else:
+            self._accept(name)
+
+    def _accept(self, name: str) -> None:
+        purpose, self._purpose, self._question = self._purpose, None, None
+        if purpose == "typo":
+            self._session.rename(name)
+        elif purpose == "another":
+            self._session.hand_over(name)
+        elif purpose == "name":
+            self._session.take_name(name)
+
+    # What the panel asks
+
+    def _ask_for_the_first_name(self) -> None:
+        self._purpose, offered = "name", self._session.offered
+        if offered:
+            self._purpose = None
+            self._question = _Question(
+                "Who is working here?",
+                (
+                    _Choice(f"Continue as {offered}", lambda: self._continue_as(offered)),
+                    _Choice("Someone else", lambda: self._ask_for_name("name")),
+                ),
+            )
+
+    def _continue_as(self, name: str) -> None:
+        self._purpose = "name"
+        self._accept(name)
+
+    def _ask_which(self) -> None:
+        self._question = _Question(
+            f"Is {self._session.student} misspelled, or is somebody else working now?",
+            (
+                _Choice("Fix a typo", lambda: self._ask_for_name("typo")),
+                _Choice("Another student", lambda: self._ask_for_name("another")),
+                _Choice("Cancel", self._stop_asking),
+            ),
+        )
+
+    def _ask_for_name(self, purpose: Purpose) -> None:
+        self._purpose, self._question, self._refused = purpose, None, ""
+
+    def _ask_what_was_meant(self, name: str) -> None:
+        near = did_you_mean(name, self._session.roster)[: _MAX_CHOICES - 1]
+        suggestions = [
+            _Choice(each, lambda each=each: self._accept(normalize_student_name(each)))  # type: ignore[misc]
+            for each in near
+        ]
+        line = f"{name} is not on the class list."
+        self._question = _Question(
+            f"{line} Did you mean" if near else line,
+            (*suggestions, _Choice(f"No, I am {name}", lambda: self._accept(name))),
+        )
+
+    def _stop_asking(self) -> None:
+        self._purpose, self._question, self._refused, self._settling = None, None, "", False
+
+    # The other switches
+
+    def _toggle_pause(self) -> None:
+        if self._session.paused:
+            self._session.resume()
+        else:
+            self._stop_asking()
+            self._session.pause()
+        if not self._session.student and not self._session.paused:
+            self._ask_for_the_first_name()
+
+    def _toggle_hand(self) -> None:
+        self._session.raise_hand(up=not self._session.hand_up)
+
+    def _toggle_details(self, which: Literal["exercises", "sent"]) -> None:
+        self._details = "" if self._details == which else which
+
+    # Widgets
+
+    def _build(self) -> None:
+        self._style = widgets.HTML(panel_html.live_style(self._id))
+        self._status, self._figures, self._line, self._below = (widgets.HTML() for _ in range(4))
+        self._not_you = self._button("Not you?", self._ask_which, "Correct the name or change it")
+        self._hand = self._button("Raise hand", self._toggle_hand, "Tell your teacher")
+        self._pause = self._button("Pause", self._toggle_pause, "Pause or resume telemetry")
+        self._name = widgets.Combobox(
+            description="Your name", placeholder="First and last name", continuous_update=True
+        )
+        self._name.style.description_width = "initial"
+        self._name.add_class("ipt-name")
+        self._name.observe(self._on_text, names="value")
+        self._name.on_msg(self._on_box_message)
+        self._start = self._button("Start", self._submit, "Use this name", look="ipt-main")
+        self._cancel = self._button("Cancel", self._stop_asking, "Keep the name as it is")
+        self._choices = [self._button("", lambda: None, "") for _ in range(_MAX_CHOICES)]
+        for place, button in enumerate(self._choices):
+            button.on_click(lambda _, place=place: self._choose(place))
+        self._exercises = self._button(
+            "Exercises", lambda: self._toggle_details("exercises"), "List the exercises", "ipt-link"
+        )
+        self._sent = self._button(
+            "What is sent?", lambda: self._toggle_details("sent"), "Show what is sent", "ipt-link"
+        )
+        self._head = self._row(self._status, self._not_you, self._hand, self._pause)
+        self._entry = self._row(self._name, self._start, self._cancel)
+        self._answers = self._row(*self._choices)
+        links = self._row(self._exercises, self._sent)
+        self._box = widgets.VBox(
+            [
+                self._style, self._head, self._figures, self._line, self._entry, self._answers,
+                links, self._below,
+            ]
+        )  # fmt: skip
+        self._box.add_class("ipt-panel")
+
+    def _row(self, *children: widgets.Widget) -> widgets.HBox:
+        row = widgets.HBox(children)
+        row.add_class("ipt-row")
+        return row
+
+    def _button(
+        self, label: str, act: Callable[[], None], tooltip: str, look: str = ""
+    ) -> widgets.Button:
+        button = widgets.Button(description=label, tooltip=tooltip)
+        if look:
+            button.add_class(look)
+
+        @never_into_the_cell
+        def clicked(_button: object) -> None:
+            act()
+            self.painter.draw_now()
+
+        button.on_click(clicked)
+        return button
+
+    @never_into_the_cell
+    def _choose(self, place: int) -> None:
+        if self._question is not None and place < len(self._question.choices):
+            self._question.choices[place].act()
+        self.painter.draw_now()
+
+    def _on_change(self, _change: Bunch) -> None:
+        self.painter.request()
+
+    # Drawing: called by the painter alone
+
+    def _draw(self) -> None:
+        session, purpose, question = self._session, self._purpose, self._question
+        is_on, named = not session.off_because, bool(session.student)
+        if named and purpose == "name":
+            purpose = None  # the name has come from somewhere else
+        at_work = is_on and named and not session.paused
+        _set(self._status, value=panel_html.status(session))
+        _set(self._figures, value=panel_html.figures(session) if named else "")
+        _set(self._line, value=self._line_html(purpose, question))
+        _set(self._below, value=self._details_html())
+        _set(self._hand, description="Lower hand" if session.hand_up else "Raise hand")
+        _set(self._pause, description="Resume" if session.paused else "Pause")
+        _set(self._name, options=tuple(session.roster))
+        for number, button in enumerate(self._choices):
+            choice = (
+                question.choices[number] if question and number < len(question.choices) else None
+            )
+            _set(button, description=choice.label if choice else "")
+            _show(button, choice is not None)
+        _show(self._not_you, at_work and purpose is None and question is None)
+        _show(self._hand, at_work)
+        _show(self._pause, is_on)
+        _show(self._entry, is_on and purpose is not None)
+        _show(self._cancel, purpose != "name")
+        _show(self._answers, is_on and question is not None)
+        _show(self._exercises, named)
+
+    def _line_html(self, purpose: Purpose | None, question: _Question | None) -> str:
+        if question is not None:
+            return panel_html.question(question.line)
+        if purpose is None:
+            return ""
+        if self._refused:
+            return panel_html.refusal(self._refused)
+        name = normalize_student_name(self._name.value)
+        if not name:
+            return panel_html.purpose(self._session)
+        return panel_html.preview(name, cell_runs=self._settling and self._session.busy)
+
+    def _details_html(self) -> str:
+        if self._details == "exercises":
+            return panel_html.exercises(self._session)
+        if self._details == "sent":
+            return panel_html.sent(self._latest_messages(), self._session.host)
+        return ""
+
+
+def show_not_running(panel_id: str = "") -> None:
+    """The line for a saved notebook; the panel of `panel_id` hides it while it lives."""
+    html, text = panel_html.off_line(panel_id), panel_html.OFF_LINE
+    display({"text/html": html, "text/plain": text}, raw=True)
+
+
+def show_off(because: str) -> None:
+    html, text = panel_html.turned_off(because), f"Telemetry is off: {because}."
+    display({"text/html": html, "text/plain": text}, raw=True)
+
+
+def _set(widget: widgets.Widget, **traits: object) -> None:
+    """Write only what differs: each write is a message to the front end."""
+    for name, value in traits.items():
+        if getattr(widget, name) != value:
+            setattr(widget, name, value)
+
+
+def _show(widget: widgets.Widget, shown: bool) -> None:
+    _set(widget.layout, display=None if shown else "none")
