@@ -8,19 +8,18 @@ the session itself, or the session that adopted it after its owner died.
 from __future__ import annotations
 
 import contextlib
-import io
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ipynb_telemetry.boundary import log
-from ipynb_telemetry.events import Record, encode, is_record
+from ipynb_telemetry.events import Record, decode, encode
+from ipynb_telemetry.segments import Segment, make_private, segments_in, write_private
 
 MAX_BATCH_EVENTS = 250
 MAX_BATCH_BYTES = 2 * 1024 * 1024  # PostHog takes 20 MiB; a slow line has to send it in seconds
-STUDENT_FILE = "student"
+_STUDENT_FILE = "student"
 _ACKNOWLEDGED_FILE = "acknowledged"
 
 
@@ -32,35 +31,7 @@ class Batch:
     segment: int
     """The segment's number; 0: they are in memory alone."""
     end: int
-    """The byte after the last of them; in memory: how many they are."""
-
-
-class Segment:
-    """One file of JSON lines, kept open: a file that is deleted can still be read."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.number = int(path.stem)
-        self.complete = True
-        """Whether nobody appends any more: then a last line without its end is torn."""
-        self._file = path.open("rb")
-
-    def lines(self, start: int) -> Iterator[tuple[bytes, int]]:
-        """Each whole line from byte `start` on, with the byte after it."""
-        self._file.seek(start)
-        end = start
-        for line in iter(self._file.readline, b""):
-            if not line.endswith(b"\n") and not self.complete:
-                return  # is being written just now
-            end += len(line)
-            yield line, end
-
-    def discard(self) -> None:
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        self._file.close()
+    """The byte after the last of them; in memory: the `seq` after the last of them."""
 
 
 class Backlog:
@@ -72,166 +43,200 @@ class Backlog:
     def __init__(self, folder: Path, set_aside_folder: Path) -> None:
         self.folder = folder
         self.sess = folder.name.partition(".")[0]
-        self.segments = [Segment(path) for path in sorted(folder.glob("*.jsonl"))]
-        self.student: str | None = _read_name(folder / STUDENT_FILE)
-        self.damaged = 0
-        """Lines that were no whole record."""
+        self.segments = segments_in(folder)
+        self.student: str | None = _read_name(folder / _STUDENT_FILE)
+        self.storage_problem = ""
+        """Why something that was set aside is in memory alone; empty when nothing is."""
         self._set_aside_path = set_aside_folder / f"{self.sess}.jsonl"
-        self._acknowledged = _Acknowledged(folder / _ACKNOWLEDGED_FILE)
+        self._unkept: list[bytes] = []
+        self._acknowledged = _Acknowledged(folder / _ACKNOWLEDGED_FILE, self.segments)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """How far the server has said yes: a segment's number and a byte in it."""
+        return self._acknowledged.place
 
     def next_batch(self, max_events: int = MAX_BATCH_EVENTS) -> Batch | None:
         """The next events for one destination, or None when nothing waits."""
         for segment in tuple(self.segments):
-            records, end = self._records_of(segment, max_events)
-            if records:
-                return Batch(tuple(records), segment.number, end)
-            if end > self._acknowledged.offset_in(segment.number):
-                self._acknowledged.move(segment.number, end)  # nothing but damaged lines
+            if (start := self._acknowledged.offset_in(segment)) is None:
+                continue
+            try:
+                batch = first_batch(segment.lines(start), segment.number, max_events)
+            except OSError as failure:  # not passed over: what it holds comes first
+                log.warning("a file of the outbox cannot be read now: %s", failure)
+                return None
+            if batch.records:
+                return batch
+            if batch.end:  # nothing but damaged lines
+                self._acknowledged.place = (segment.number, batch.end)
         return None
 
     def waiting(self) -> int:
         """How many lines wait on disk; reads them all."""
-        return sum(
-            1
-            for segment in self.segments
-            for _ in segment.lines(self._acknowledged.offset_in(segment.number))
-        )
+        total = 0
+        for segment in self.segments:
+            start = self._acknowledged.offset_in(segment)
+            with contextlib.suppress(OSError):  # what cannot be read cannot be counted
+                total += sum(1 for _ in segment.lines(start)) if start is not None else 0
+        return total
 
     def acknowledge(self, batch: Batch) -> None:
         """The server has said yes to `batch`: forget it."""
-        self._acknowledged.move(batch.segment, batch.end)
-        self.forget_done_segments()
+        self._acknowledged.place = (batch.segment, batch.end)
+        self.settle()
 
     def set_aside(self, record: Record, reason: str) -> None:
-        """Keep `record` out of the way of the rest, with the reason, for a person to read.
+        """Keep `record` out of the way of the rest, with the reason, for a person to read."""
+        self._unkept.append(encode({**record, "reason": reason}))
+        self.settle()
+
+    def settle(self) -> None:
+        """Bring to the disk what is in memory alone, and delete what is done with."""
+        try:
+            while self._unkept:
+                make_private(self._set_aside_path.parent)
+                write_private(self._set_aside_path, self._unkept[0], os.O_APPEND)
+                del self._unkept[0]
+        except OSError as failure:
+            # Until it is kept, what is done is not noted: should this process die now, the
+            # next one asks the server again, which refuses it again.
+            self.storage_problem = f"{self._set_aside_path.parent}: {failure.strerror or failure}"
+            log.warning("an event was set aside in memory alone: %s", failure)
+            return
+        self.storage_problem = ""
+        self._acknowledged.note()
+        while self.segments and self.segments[0].complete and self._is_done(self.segments[0]):
+            self.segments.pop(0).discard()
+
+    def keep_name(self) -> None:
+        """Write the student's name down, unless it is there or there is none.
 
         Raises:
-            OSError: It could not be kept; then it must not be acknowledged.
+            OSError: It cannot be written.
         """
-        self._set_aside_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._set_aside_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(descriptor, encode({**record, "reason": reason}))
-        finally:
-            os.close(descriptor)
+        path = self.folder / _STUDENT_FILE
+        if self.student is None or path.exists():
+            return
+        make_private(self.folder)
+        neighbour = path.with_name(f".{_STUDENT_FILE}")
+        write_private(neighbour, self.student.encode(), os.O_TRUNC)
+        neighbour.replace(path)
 
-    def remove(self) -> None:
-        """Leave nothing behind; to be called when nothing waits any more."""
-        for segment in self.segments:
-            segment.discard()
+    def remove(self) -> bool:
+        """Leave nothing behind, unless something waits: it stays for whoever adopts it.
+
+        Returns:
+            Whether nothing waited.
+        """
+        self.settle()
+        if self._unkept or not all(map(self._is_done, self.segments)):
+            return False
+        self.close()
         self.segments.clear()
-        self._acknowledged.close()
-        for name in (STUDENT_FILE, _ACKNOWLEDGED_FILE):
-            (self.folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty: somebody else's file, or gone already
-            self.folder.rmdir()
+        if self.folder.exists():
+            self._delete_files()
+        return True
 
     def close(self) -> None:
         """Let go of the files; they stay for whoever adopts them."""
         for segment in self.segments:
             segment.close()
-        self._acknowledged.close()
-
-    def forget_done_segments(self) -> None:
-        while len(self.segments) > 1 and self._is_done(self.segments[0]):
-            self.segments.pop(0).discard()
-
-    def place_is_stale(self) -> None:
-        """The folder may be another one now: note what is done in its own file."""
-        self._acknowledged.stale = True
-
-    def done_bytes(self, segment: Segment) -> int:
-        """How much of `segment` is acknowledged."""
-        return self._acknowledged.offset_in(segment.number)
 
     def _is_done(self, segment: Segment) -> bool:
-        return next(segment.lines(self.done_bytes(segment)), None) is None
+        start = self._acknowledged.offset_in(segment)
+        return start is None or start >= segment.size_bytes()
 
-    def _records_of(self, segment: Segment, max_events: int) -> tuple[list[Record], int]:
-        """The next records of one destination in `segment`, and the byte after them."""
-        records: list[Record] = []
-        end = start = self._acknowledged.offset_in(segment.number)
-        for line, line_end in segment.lines(start):
-            record = _whole_record(line)
-            if record is None:
-                self.damaged += 1
-                log.warning("a damaged line of %d bytes in the outbox was skipped", len(line))
-            elif records and (
-                _destination(record) != _destination(records[0])
-                or len(records) == max_events
-                or line_end - start > MAX_BATCH_BYTES
-            ):
-                break
-            else:
-                records.append(record)
-            end = line_end
-        return records, end
+    def _delete_files(self) -> None:
+        names = (f".{_STUDENT_FILE}", _STUDENT_FILE, _ACKNOWLEDGED_FILE)
+        try:
+            # In this order: what is done must not be forgotten before the events are.
+            for segment in segments_in(self.folder):
+                segment.path.unlink()
+            for name in names:
+                (self.folder / name).unlink(missing_ok=True)
+            self.folder.rmdir()
+        except OSError as failure:  # somebody else's file in it, or it has gone already
+            log.warning("a folder of the outbox was not deleted: %s", failure)
 
 
 class _Acknowledged:
     """How far the server has said yes: a segment's number and a byte in it.
 
-    One short write in place, so a kill leaves the old place or the new one. Where it
-    cannot be written it is kept in memory; the worst that follows is a resend.
+    Noted by one short write in place, so a kill leaves the old place or the new one. Where
+    it cannot be noted it is kept in memory; the worst that follows is a resend.
     """
 
-    _WIDTH = 32
+    _LENGTH = 32
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, segments: list[Segment]) -> None:
         self._path = path
-        self.stale = False
-        """Whether the file may have been deleted; it is opened again for the next move."""
-        self._file: io.FileIO | None = None
-        self._place = self._read()
+        self.place = self._noted = self._read(segments)
 
-    def offset_in(self, segment: int) -> int:
-        number, offset = self._place
-        if segment == number:
+    def offset_in(self, segment: Segment) -> int | None:
+        """The byte from which on `segment` waits; None: it is done, whatever it holds."""
+        number, offset = self.place
+        if segment.number == number:
             return offset
-        return 0 if segment > number else 2**62  # nothing waits before the place
+        return 0 if segment.number > number else None
 
-    def move(self, segment: int, offset: int) -> None:
-        self._place = (segment, offset)
-        line = f"{segment} {offset}".ljust(self._WIDTH - 1) + "\n"
+    def note(self) -> None:
+        if self.place == self._noted:
+            return
+        line = "{} {}".format(*self.place).ljust(self._LENGTH - 1) + "\n"
         try:
-            if self.stale:
-                self.stale = False
-                self.close()
-            if self._file is None:
-                self._file = _open_private(self._path)
-            self._file.seek(0)
-            self._file.write(line.encode())
+            write_private(self._path, line.encode())
+            self._noted = self.place
         except OSError as failure:
             log.warning("what was delivered could not be noted: %s", failure)
 
-    def close(self) -> None:
-        if self._file:
-            self._file.close()
-            self._file = None
-
-    def _read(self) -> tuple[int, int]:
+    def _read(self, segments: list[Segment]) -> tuple[int, int]:
+        """The place that was noted; where that is torn or cannot be, one before it."""
         try:
-            number, offset = self._path.read_text("ascii").split()
-            return int(number), int(offset)
-        except (OSError, ValueError):  # nothing yet, or torn: then all of it is sent again
+            line = self._path.read_bytes()
+            number, offset = map(int, line.split())
+            current = [segment for segment in segments if segment.number == number]
+            is_possible = all(segment.has_border_at(offset) for segment in current)
+        except (OSError, ValueError):
             return 0, 0
+        is_torn = len(line) != self._LENGTH or not line.endswith(b"\n")
+        if is_torn or not segments or number > segments[-1].number:
+            return 0, 0
+        return number, offset if is_possible else 0
 
 
-def _open_private(path: Path) -> io.FileIO:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    return io.FileIO(descriptor, "r+")
+def first_batch(lines: Iterable[tuple[bytes, int]], segment: int, max_events: int) -> Batch:
+    """The first events of `lines` that go to one destination.
+
+    Args:
+        lines: Each with where it ends. One that is damaged costs itself alone.
+        segment: The number of the segment that they are in.
+        max_events: How many at most.
+
+    Returns:
+        No records where there are no lines, or nothing but damaged ones.
+    """
+    records: list[Record] = []
+    size_bytes = end = 0
+    for line, line_end in lines:
+        record = decode(line)
+        if record is None:
+            log.warning("a damaged line of %d bytes in the outbox was skipped", len(line))
+        elif records and (
+            _destination(record) != _destination(records[0])
+            or len(records) == max_events
+            or size_bytes + len(line) > MAX_BATCH_BYTES
+        ):
+            break
+        else:
+            records.append(record)
+            size_bytes += len(line)
+        end = line_end
+    return Batch(tuple(records), segment, end)
 
 
-def _whole_record(line: bytes) -> Record | None:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if is_record(value) else None
-
-
-def _destination(record: Record) -> tuple[object, object]:
-    return record.get("host"), record.get("api_key")
+def _destination(record: Record) -> tuple[str | None, str | None]:
+    return record["host"], record["api_key"]
 
 
 def _read_name(path: Path) -> str | None:

@@ -197,12 +197,14 @@ class _Kernel:
         new, session, capture = self._settings, lesson.session, lesson.capture
         session.host, session.cohort = new.host or "", new.cohort
         session.roster, session.expected = new.roster, new.exercises
-        session.problem = Problem("BLOCKED", new.blocked_because) if new.blocked_because else None
+        if new.blocked_because:
+            session.problem = Problem("BLOCKED", new.blocked_because)
+        elif session.problem is not None and session.problem.outcome == "BLOCKED":
+            session.problem = None
         for line in new.notes:
             session.note(line)
         capture.configure(host=new.host, api_key=new.api_key, send_code=new.send_code)
-        if new.host and new.api_key:
-            lesson.outbox.destination = (new.host, new.api_key)
+        lesson.outbox.destination = (new.host, new.api_key) if new.host and new.api_key else None
 
     def _end(self) -> None:
         """Let the session go out under its own name; it is never given to another student."""
@@ -215,7 +217,7 @@ class _Kernel:
     def _replace_lesson(self, student: str) -> None:
         self._end()
         self._lesson = self._begin(student)
-        self._tracking.session = self._lesson.session
+        self._tracking.follow(self._lesson.session)
         builtins.STUDENT_NAME = self._lesson.session.student  # type: ignore[attr-defined]
         if self._panel is not None:
             self._panel.follow(self._lesson.session, self._lesson.capture.latest_messages)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections import deque
 from typing import Any
 
@@ -27,7 +29,9 @@ class Capture:
 
     def __init__(self, session: Session, outbox: Outbox) -> None:
         self._session, self._outbox = session, outbox
-        self._latest: deque[events.Record] = deque(maxlen=SHOWN_EVENTS)
+        self._version = events.version()
+        self._latest: deque[bytes] = deque(maxlen=SHOWN_EVENTS)
+        self._lock = threading.Lock()
         self.configure(host=None, api_key=None, send_code=True)
         session.observe(self._on_happening, names="latest")
         session.observe(self._on_student, names="student")
@@ -42,8 +46,7 @@ class Capture:
         """
         self._host, self._api_key, self._send_code = host, api_key, send_code
         session = self._session
-        # Stamped on each event after its own properties: nobody's props can overwrite it.
-        self._base = {"nb": session.notebook_id, "sess": session.sess, "v": events.version()}
+        self._base = {"nb": session.notebook_id, "sess": session.sess, "v": self._version}
         if session.cohort:
             self._base["cohort"] = session.cohort
         self._student = session.student or None
@@ -54,35 +57,40 @@ class Capture:
 
     def latest_messages(self) -> list[dict[str, Any]]:
         """The last events exactly as they are sent, newest first."""
-        student = self._student or events.UNNAMED
-        return [events.message(record, student) for record in reversed(self._latest)]
+        student = self._outbox.student or events.UNNAMED
+        return [events.message(json.loads(line), student) for line in reversed(self._latest)]
 
     @never_into_the_cell
     def _on_happening(self, change: Bunch) -> None:
         happening: Happening = change.new
         own = dict(happening.properties)
+        own.pop("cohort", None)  # the notebook's alone, also where it names none
         if happening.event in _OWN_EVENTS:
             self._limit(own)
         record = events.new_record(
             happening.event[: events.MAX_NAME_CHARS],
+            # What stands on each event comes last: nobody's props can overwrite it.
             {**own, **self._base, "student": self._student, "seq": None},
             host=self._host,
             api_key=self._api_key,
             student=self._student,
         )
-        self._outbox.append(record)
-        self._latest.append(record)
-        self._session.recorded = self._outbox.recorded
+        self._latest.append(self._outbox.append(record))
+        with self._lock:  # or a thread that looked earlier could set it later, to less
+            self._session.recorded = self._outbox.recorded
 
     @never_into_the_cell
     def _on_student(self, change: Bunch) -> None:
         self._student = change.new
-        self._outbox.give_name(change.new)
+        # What waited keeps its first name, a corrected one has a `rename` event: an event
+        # that is sent twice is the same event both times.
+        if not self._outbox.student:
+            self._outbox.give_name(change.new)
 
     def _limit(self, own: dict[str, Any]) -> None:
         """Cut an event of our own to what the schema says."""
         if not self._send_code:
             own.pop("code", None)
         for name, limit in _OWN_LIMITS.items():
-            if own.get(name):
+            if isinstance(own.get(name), str):
                 own[name] = own[name][:limit]

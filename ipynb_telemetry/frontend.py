@@ -37,15 +37,17 @@ def name() -> str:
     """The front end's name as the `start` event carries it."""
     if not can_ask():
         return "headless"
-    signs = {
-        "lite": sys.platform == "emscripten",
-        "colab": "google.colab" in sys.modules,
-        "kaggle": "KAGGLE_KERNEL_RUN_TYPE" in os.environ,
-        "vscode": "__vsc_ipynb_file__" in shell().user_ns or "VSCODE_PID" in os.environ,
-        # Names of variables only: this one holds the notebook's path, which is private.
-        "jupyterlab-or-notebook": "JPY_SESSION_NAME" in os.environ,
-    }
-    return next((front_end for front_end, is_it in signs.items() if is_it), "classic")
+    # Names of variables only: JPY_SESSION_NAME holds the notebook's path, which is private.
+    signs = (
+        ("lite", sys.platform == "emscripten"),
+        ("colab", "google.colab" in sys.modules),
+        ("kaggle", "KAGGLE_KERNEL_RUN_TYPE" in os.environ),
+        ("vscode", "__vsc_ipynb_file__" in shell().user_ns),
+        ("jupyterlab-or-notebook", "JPY_SESSION_NAME" in os.environ),
+        # Here, because a Jupyter that was started in VS Code's terminal has it too.
+        ("vscode", "VSCODE_PID" in os.environ),
+    )
+    return next((front_end for front_end, is_it in signs if is_it), "classic")
 
 
 def describe() -> dict[str, str | None]:

@@ -22,11 +22,11 @@ _READ_CHARS = 2_000
 # By number, since most of them look alike. They vanish before NFKD, which makes a space and a
 # mark of some, and once more after it, since it brings others out.
 _VANISHING = frozenset(
-    "'`\u00b4\u2018\u2019\u201b\u2032\u2035\uff07\uff40"  # apostrophes, and what is typed for one
+    "'`\u00b4\u2018\u2019\u201b\u2032\u2035"  # apostrophes, and what is typed for one
     "\u0384\u1fbd\u1fbf\u1ffe"  # in Greek
     "\u055a\u05f3\u07f4\u07f5\ua78b\ua78c"  # in Armenian, Hebrew, N'Ko, Nahuatl
     "\u0640\u06e5\u06e6"  # tatweel; two signs of the Quran that count as letters
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"  # what nobody can see
+    "\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f"  # what nobody can see, Hangul first
 ).union(
     map(chr, range(0x02B9, 0x0300)),  # spacing modifiers: okina, ayn, apostrophe, tones
     map(chr, range(0xFE00, 0xFE10)),  # variation selectors, here and in the next line
@@ -95,7 +95,7 @@ def _needs(letter: str, mark: str) -> bool:
     if not letter[0].isalpha() or script in _SCRIPTS_WITHOUT_MARKS:
         return False
     if mark in _KANA_MARKS or not unicodedata.name(mark, "").startswith(_OPTIONAL_MARKS):
-        return unicodedata.category(mark) != "Me"  # a ring or a keycap around the letter
+        return True
     return len(unicodedata.normalize("NFC", letter + mark)) == 1  # such as Й or أ
 
 
@@ -107,8 +107,10 @@ def _cut(name: str) -> str:
 
 
 def _is_inside_a_character(name: str, end: int) -> bool:
-    before, after = name[end - 1], name[end : end + 1]
-    return after not in ("", "-") and (
+    if end == len(name):
+        return False
+    before, after = name[end - 1], name[end]
+    return (
         unicodedata.category(after)[0] == "M"
         or unicodedata.combining(before) == _VIRAMA
         or _LOOSE_HANGUL.fullmatch(before + after) is not None
@@ -180,22 +182,20 @@ def did_you_mean(name: str, roster: Sequence[str]) -> list[str]:
     for entry in roster:
         entries.setdefault(normalize_student_name(entry), entry)
     nearness = {spelling: _nearness(wanted, spelling) for spelling in entries if spelling}
-    near = [spelling for spelling, (total, _) in nearness.items() if total >= _NEAR]
+    near = [spelling for spelling in nearness if nearness[spelling] >= _NEAR]
     near.sort(key=nearness.__getitem__, reverse=True)
     return [entries[spelling] for spelling in near[:MAX_SUGGESTIONS]]
 
 
-def _nearness(wanted: str, spelling: str) -> tuple[float, float]:
-    """How near two normalized names are, from 0 to 1; between equals, as they are written."""
+def _nearness(wanted: str, spelling: str) -> float:
+    """How near two normalized names are: 1 when they are equal, below it when they are not."""
     few, many = sorted(
         (wanted.split("-"), spelling.split("-")), key=lambda words: len("".join(words))
     )
     found = sum(len(word) * max(_likeness(word, other) for other in many) for word in few)
-    as_written = _likeness(wanted, spelling)
-    in_any_order = _likeness("".join(sorted(few)), "".join(sorted(many)))
-    share = found / max(1, len("".join(few)))
-    whole = max(as_written, in_any_order)
-    return max(whole, (3 * share + whole) / 4), as_written
+    share = found / max(1, len("".join(few)))  # of the shorter name, whatever the order
+    whole = _likeness(wanted, spelling)
+    return max(whole, (3 * share + whole) / 4)
 
 
 def _likeness(one: str, other: str) -> float:

@@ -206,7 +206,10 @@ def get_tracked_test_cell(name: str, body: str) -> str:
             warnings.simplefilter("ignore")  # what Python thinks of "\d" is said where it runs
             compile(cell, function, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, tokenize.TokenError) as wrong:
-        msg = f"body must be statements that can stand in a function, such as {example}: {wrong}"
+        msg = (
+            f"body must be Python statements that can stand in a function: {wrong}. "
+            f"Example: {example}"
+        )
         raise ValueError(msg) from wrong
     return cell
 

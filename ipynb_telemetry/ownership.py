@@ -14,10 +14,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-HEARTBEAT_S = 60
-"""How often an owner touches its folders, so that other computers see it live."""
 SILENCE_S = 24 * 3600
-"""A folder of another computer untouched for so long belongs to no one any more."""
+"""A folder that its owner, on another computer, has not touched for so long is nobody's."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,9 @@ def is_dead(owner: Owner, folder: Path, *, now_s: float) -> bool:
         folder: The folder; its time stands in for a computer that cannot be asked.
         now_s: The file server's time, as the stamp of a file touched just now: computers
             that share a folder need not agree on the time.
+
+    Raises:
+        OSError: That could not be found out.
     """
     me = Owner.this_process()
     if owner.machine != me.machine:
@@ -90,6 +91,7 @@ def _started(pid: int) -> str:
 
     Raises:
         ProcessLookupError: There is no such process, or it is a zombie.
+        OSError: Whether there is one could not be found out.
     """
     try:
         # proc(5): the name in parentheses may hold anything; after it field 3 is the
@@ -110,8 +112,10 @@ def _started_elsewhere(pid: int) -> tuple[str, str]:
         process = psutil.Process(pid)
         state = "Z" if process.status() == psutil.STATUS_ZOMBIE else "S"
         return state, f"{process.create_time():.3f}"
-    except psutil.Error as gone:
+    except psutil.NoSuchProcess as gone:
         raise ProcessLookupError(pid) from gone
+    except psutil.Error as hidden:
+        raise PermissionError(pid) from hidden
 
 
 def _read(path: str) -> str:

@@ -210,11 +210,10 @@ class Panel:
     def _toggle_pause(self) -> None:
         if self._session.paused:
             self._session.resume()
-        else:
+            return
+        if self._session.student:
             self._stop_asking()
-            self._session.pause()
-        if not self._session.student and not self._session.paused:
-            self._ask_for_the_first_name()
+        self._session.pause()
 
     def _toggle_hand(self) -> None:
         self._session.raise_hand(up=not self._session.hand_up)
@@ -297,10 +296,10 @@ class Panel:
         if named and purpose == "name":
             purpose = None  # the name has come from somewhere else
         at_work = is_on and named and not session.paused
-        _set(self._status, value=panel_html.status(session))
-        _set(self._figures, value=panel_html.figures(session) if named else "")
-        _set(self._line, value=self._line_html(purpose, question))
-        _set(self._below, value=self._details_html())
+        _write(self._status, panel_html.status(session))
+        _write(self._figures, panel_html.figures(session) if named else "")
+        _write(self._line, self._line_html(purpose, question) if is_on else "")
+        _write(self._below, self._details_html())
         _set(self._hand, description="Lower hand" if session.hand_up else "Raise hand")
         _set(self._pause, description="Resume" if session.paused else "Pause")
         _set(self._name, options=tuple(session.roster))
@@ -354,6 +353,12 @@ def _set(widget: widgets.Widget, **traits: object) -> None:
     for name, value in traits.items():
         if getattr(widget, name) != value:
             setattr(widget, name, value)
+
+
+def _write(widget: widgets.HTML, html: str) -> None:
+    """Write `html`; nothing leaves no gap."""
+    _set(widget, value=html)
+    _show(widget, bool(html))
 
 
 def _show(widget: widgets.Widget, shown: bool) -> None:

@@ -52,6 +52,7 @@ def status(session: Session) -> str:
     who = f'<span class="ipt-who">{_name(session.student)}</span>' if session.student else ""
     text = f'<p class="ipt-muted">{escape(now.text)}</p>' if now.text else ""
     return _block(
+        '<span class="ipt-title">Telemetry</span>'
         f'<div class="ipt-status ipt-{now.kind}" role="status">'
         f'<span class="ipt-mark" aria-hidden="true">{_MARKS[now.kind]}</span>'
         f"<b>{now.word}</b>{who}{text}</div>"

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from traitlets import Bool, Dict, HasTraits, Instance, Int, List, Unicode
 
+from ipynb_telemetry.boundary import never_into_the_cell
 from ipynb_telemetry.names import normalize_student_name
 
 
@@ -46,8 +47,8 @@ class Session(HasTraits):
     """One kernel's life with one notebook id.
 
     Everything a student sees in the panel, and every event, comes from these traits.
-    Any thread may call any method: counts change under one lock, and observers are
-    called outside it, in the thread that called.
+    Any thread may call any method: counts change under one lock, and what has happened is
+    announced outside it, in the thread that called.
     """
 
     student = Unicode("", help="The normalized name, empty until there is one.")
@@ -101,7 +102,7 @@ class Session(HasTraits):
         return len({*self.expected, *self.exercises})
 
     def start(self, about: Mapping[str, Any], *, rerun: int) -> None:
-        self._announce("start", {**about, "rerun": rerun})
+        self._announce_unless_paused("start", {**about, "rerun": rerun})
 
     def run_cell(self, cell_id: str, code: str) -> int | None:
         """Count one run of a tracked cell.
@@ -118,7 +119,7 @@ class Session(HasTraits):
 
     def end_cell(self, cell_id: str, number: int, *, ok: bool, ms: int, err: str | None) -> None:
         outcome = {"cell_id": cell_id, "cell_num": number, "ok": ok, "ms": ms, "err": err}
-        self._announce("cell_end", outcome)
+        self._announce_unless_paused("cell_end", outcome)
 
     def end_test(self, name: str, *, ok: bool | None, ms: int, err: str | None) -> None:
         """Record the outcome of a test; `ok` None: skipped, which is no attempt."""
@@ -135,14 +136,15 @@ class Session(HasTraits):
         self._announce("test", {**outcome, "skipped": ok is None})
 
     def custom(self, event: str, properties: Mapping[str, Any]) -> None:
-        self._announce(event, properties)
+        self._announce_unless_paused(event, properties)
 
     def take_name(self, student: str) -> None:
-        """From here on this session is `student`'s, and so is what waited for a name."""
-        self.student = normalize_student_name(student)
+        """This session is `student`'s, and so is what waited for a name; it stays the first's."""
+        if not self.student:
+            self.student = normalize_student_name(student)
 
     def rename(self, student: str) -> None:
-        """The same student, spelled right."""
+        """The same student, spelled right; paused or not, or one student would look like two."""
         previous, self.student = self.student, normalize_student_name(student)
         if self.student != previous:
             self._announce("rename", {"prev": previous})
@@ -152,16 +154,18 @@ class Session(HasTraits):
         self.successor = normalize_student_name(student)
 
     def raise_hand(self, *, up: bool) -> None:
-        self.hand_up = up
-        self._announce("hand", {"up": up})
+        if up != self.hand_up and not self.paused:
+            self.hand_up = up
+            self._announce("hand", {"up": up})
 
     def pause(self) -> None:
-        self._announce("pause", {})
+        self._announce_unless_paused("pause", {})
         self.paused = True
 
     def resume(self) -> None:
-        self.paused = False
-        self._announce("resume", {})
+        if self.paused:
+            self.paused = False
+            self._announce("resume", {})
 
     def note(self, line: str) -> None:
         """Show `line` in the panel, once."""
@@ -173,7 +177,13 @@ class Session(HasTraits):
         """In a forked child: a session of its own, with a lock that nobody holds."""
         self._lock = threading.RLock()
         self.sess, self.recorded, self.delivered = uuid4().hex[:8], 0, 0
+        self.cells, self.exercises = 0, {}
 
-    def _announce(self, event: str, properties: Mapping[str, Any]) -> None:
+    def _announce_unless_paused(self, event: str, properties: Mapping[str, Any]) -> None:
         if not self.paused:
-            self.latest = Happening(event, properties)
+            self._announce(event, properties)
+
+    @never_into_the_cell
+    def _announce(self, event: str, properties: Mapping[str, Any]) -> None:
+        """Tell the observers; one that fails must not keep the caller from its own work."""
+        self.latest = Happening(event, properties)

@@ -8,7 +8,7 @@ another place. This is the one module that reads `os.environ` for settings.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +22,7 @@ from ipynb_telemetry.remembered import read_roster
 DEFAULT_HOST = "https://us.i.posthog.com"
 DEFAULT_API_KEY = "phc_I7GaZ4p1Ox5PRM5egRrHFxz3ZCdh3zyKQ7B6jxJOWis"
 _OFF = {"", "0", "false", "no", "off"}
+_ON = {"1", "true", "yes", "on"}
 
 Roster: TypeAlias = "Sequence[str] | str | os.PathLike[str]"
 
@@ -81,7 +82,7 @@ def resolve(
         roster=_roster(roster, notes),
         exercises=_exercises(exercises),
         cohort=_cohort(cohort),
-        send_code=_switch("send_code", send_code, "TELEMETRY_SEND_CODE"),
+        send_code=_send_code(send_code, notes),
         off_because=_off_because(enabled),
         state_folder=state_folder(),
         blocked_because=" ".join(blocked),
@@ -92,9 +93,9 @@ def resolve(
 def state_folder() -> Path:
     """Where this account's outbox and remembered name are."""
     named = os.environ.get("TELEMETRY_STATE_DIR")
-    return (
-        Path(named) if named else platformdirs.user_state_path("ipynb-telemetry", appauthor=False)
-    )
+    if not named:
+        return platformdirs.user_state_path("ipynb-telemetry", appauthor=False)
+    return Path(named).absolute()  # a student's os.chdir must not move it
 
 
 def why_bad_host(host: str) -> str | None:
@@ -114,12 +115,13 @@ def why_bad_host(host: str) -> str | None:
 def _host(argument: str | None, blocked: list[str]) -> str | None:
     if argument is not None:
         _text_argument("host", argument)
-        if (wrong := why_bad_host(argument)) is not None:
+        if (wrong := why_bad_host(argument.strip())) is not None:
             raise ValueError(wrong)
-        return argument.rstrip("/")
+        return argument.strip().rstrip("/")
     value = os.environ.get("TELEMETRY_HOST")
     if value is None:
         return DEFAULT_HOST
+    value = value.strip()
     if why_bad_host(value) is not None:
         blocked.append(
             f"TELEMETRY_HOST is {value!r}, which is no http:// or https:// address. "
@@ -152,21 +154,21 @@ def _api_key(argument: str | None, blocked: list[str]) -> str | None:
 
 
 def _student(argument: str | None, notes: list[str]) -> str:
-    value = argument
     if argument is not None:
         _text_argument("student", argument)
-    else:
-        value = os.environ.get("TELEMETRY_STUDENT_NAME")
-    if value is None:
-        return ""
+    value = os.environ.get("TELEMETRY_STUDENT_NAME", "") if argument is None else argument
     name = normalize_student_name(value)
     refused = why_refused(name)
     if refused is None:
         return name
     if argument is not None:
-        msg = f"student {argument!r} cannot be used as a name. {refused}"
+        msg = (
+            f"student {argument!r} cannot be used as a name. {refused} "
+            "Leave it out to let the panel ask."
+        )
         raise ValueError(msg)
-    notes.append(f"TELEMETRY_STUDENT_NAME was ignored. {refused}")
+    if value:
+        notes.append(f"TELEMETRY_STUDENT_NAME was ignored. {refused}")
     return ""
 
 
@@ -186,10 +188,12 @@ def _roster(argument: Roster | None, notes: list[str]) -> tuple[str, ...]:
 def _exercises(argument: Sequence[str] | None) -> tuple[str, ...]:
     if argument is None:
         return ()
-    if isinstance(argument, str) or not all(isinstance(name, str) for name in argument):
-        msg = f'exercises must be a list of names such as ["exercise_1"], not {argument!r}'
-        raise TypeError(msg)
-    return tuple(argument)
+    if isinstance(argument, Iterable) and not isinstance(argument, str):
+        names = tuple(argument)
+        if all(isinstance(name, str) for name in names):
+            return names
+    msg = f'exercises must be a list of names such as ["exercise_1"], not {argument!r}'
+    raise TypeError(msg)
 
 
 def _cohort(argument: str | None) -> str:
@@ -207,10 +211,13 @@ def _off_because(argument: bool | None) -> str:
     return "the notebook's author switched it off" if is_off else ""
 
 
-def _switch(name: str, argument: bool | None, variable: str) -> bool:
-    if argument is None:
-        return _is_on(os.environ.get(variable, "1"))
-    return _flag(name, argument)
+def _send_code(argument: bool | None, notes: list[str]) -> bool:
+    if argument is not None:
+        return _flag("send_code", argument)
+    value = os.environ.get("TELEMETRY_SEND_CODE", "1")
+    if _is_on(value) and value.strip().lower() not in _ON:
+        notes.append(f"TELEMETRY_SEND_CODE was ignored: it is {value!r}. Set it to 1 or 0.")
+    return _is_on(value)
 
 
 def _flag(name: str, value: object) -> bool:

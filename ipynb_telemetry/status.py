@@ -103,6 +103,8 @@ def _offline(session: Session) -> str:
 
 def _safe(session: Session) -> str:
     waiting = max(0, session.recorded - session.delivered - session.set_aside)
+    if not waiting:  # those of an earlier session do
+        return "Your results are safe on this computer"
     verb = "is" if waiting == 1 else "are"
     return f"{_events(waiting)} {verb} safe on this computer"
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
 import threading
 import time
-import unittest
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from ipynb_telemetry.boundary import log, never_into_the_cell, report_failure
@@ -17,24 +18,33 @@ from ipynb_telemetry.events import MAX_ERROR_CHARS
 from ipynb_telemetry.session import Session
 
 Test = TypeVar("Test", bound=Callable[..., Any])
-CELL_END_HOOKS = ("pre_run_cell", "post_run_cell")  # pre_execute fires for widgets' messages too
+# Named by module and class, and never imported: who has not imported it cannot have raised it.
+_SKIPS = (("unittest.case", "SkipTest"), ("_pytest.outcomes", "Skipped"))
+_FAILURES = (("_pytest.outcomes", "Failed"),)  # no Exception, as all others are
 
 
-@dataclass
+@dataclass(eq=False)
 class _RunningCell:
-    """A notebook cell that runs now, and the tracked cell in it, if there is one."""
+    """A cell that runs now, and the tracked cell in it, if there is one."""
 
+    info: Any
+    """IPython's, the same object at its beginning and its end; None: the cell that set up."""
     thread: int
     began_s: float
     tracked: tuple[Session, str, int] | None = None
+
+    @property
+    def is_the_students(self) -> bool:
+        """Front ends, and code that calls `run_cell`, run cells that are in no history."""
+        return self.info is None or bool(self.info.store_history)
 
 
 class Tracking:
     """The names that notebooks use, for whichever session is current.
 
     Args:
-        session: The current session; a later one takes its place.
-        cell_ended: Called on the kernel's main thread after each cell.
+        session: The current session, until `follow`.
+        cell_ended: Called after each cell, on the kernel's main thread.
     """
 
     def __init__(self, session: Session, *, cell_ended: Callable[[], None]) -> None:
@@ -43,14 +53,18 @@ class Tracking:
         self._running: list[_RunningCell] = []
         self._shell: Any = None
 
+    def follow(self, session: Session) -> None:
+        """Tell `session` from now on."""
+        self.session, session.busy = session, bool(self._running)
+
     @never_into_the_cell
     def cell(self, cell_id: str, code_preview: str = "") -> None:
         """Track one run of a cell: `_cell("exercise_1", "# preview")` as its first line."""
-        cell_id, code = _as_text(cell_id), _as_text(code_preview)
-        number = self.session.run_cell(cell_id, code)
-        running = self._running[-1] if self._running else None
-        if number is not None and running and running.thread == threading.get_ident():
-            running.tracked = (self.session, cell_id, number)
+        session, cell_id = self.session, _as_text(cell_id)
+        number = session.run_cell(cell_id, _as_text(code_preview))
+        running = self._running_here()
+        if number is not None and running is not None:
+            running.tracked = (session, cell_id, number)
 
     @never_into_the_cell
     def capture(self, event: str, props: Mapping[str, Any] | None = None) -> None:
@@ -68,87 +82,132 @@ class Tracking:
     def tracked_test(self, name: str | Test) -> Any:
         """Track a test of the exercise `name`; without a name, the function's own is taken.
 
-        The test's arguments, result and exception pass through unchanged.
+        The test's arguments, result and exception pass through unchanged. A test that is a
+        generator or a coroutine has ended when that has.
         """
         if callable(name):
             return self._tracked(name, getattr(name, "__name__", "test"))
         return lambda test: self._tracked(test, _as_text(name))
 
     def _tracked(self, test: Callable[..., Any], exercise: str) -> Callable[..., Any]:
+        attempt = functools.partial(_Attempt, functools.partial(self._test_ended, exercise))
+        # `__tracebackhide__`: before Python 3.11 our frames cannot be taken out of a
+        # traceback, but IPython and pytest leave out those that have it.
+
         if inspect.iscoroutinefunction(test):
 
             @functools.wraps(test)
-            async def tracked_async(*args: Any, **kwargs: Any) -> Any:
-                __tracebackhide__ = True  # IPython and pytest leave this frame out
-                began_s = time.perf_counter()
-                try:
-                    result = await test(*args, **kwargs)
-                except BaseException as outcome:  # noqa: BLE001  # whatever ends a test is the student's
-                    self._test_ended(exercise, began_s, outcome)
-                    raise _from_the_test(outcome)  # noqa: B904  # the same object
-                self._test_ended(exercise, began_s, None)
-                return result
+            async def tracked_coroutine(*args: Any, **kwargs: Any) -> Any:
+                __tracebackhide__ = True
+                with attempt():
+                    return await test(*args, **kwargs)
 
-            return tracked_async
+            return tracked_coroutine
+
+        if inspect.isgeneratorfunction(test):
+
+            @functools.wraps(test)
+            def tracked_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+                __tracebackhide__ = True
+                with attempt():
+                    return (yield from test(*args, **kwargs))
+
+            return tracked_generator
 
         @functools.wraps(test)
         def tracked(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
-            began_s = time.perf_counter()
-            try:
-                result = test(*args, **kwargs)
-            except BaseException as outcome:  # noqa: BLE001  # whatever ends a test is the student's
-                self._test_ended(exercise, began_s, outcome)
-                raise _from_the_test(outcome)  # noqa: B904  # the same object
-            self._test_ended(exercise, began_s, None)
-            return result
+            with attempt():
+                return test(*args, **kwargs)
 
         return tracked
 
     @never_into_the_cell
-    def _test_ended(self, exercise: str, began_s: float, outcome: BaseException | None) -> None:
-        ms = _ms_since(began_s)
+    def _test_ended(self, exercise: str, ms: int, outcome: BaseException | None) -> None:
         if outcome is None:
             self.session.end_test(exercise, ok=True, ms=ms, err=None)
-        elif _is_skip(outcome):
+        elif isinstance(outcome, _imported(_SKIPS)):
             self.session.end_test(exercise, ok=None, ms=ms, err=_error_text(outcome))
-        elif _is_failure(outcome):
+        elif isinstance(outcome, (Exception, *_imported(_FAILURES))):
             self.session.end_test(exercise, ok=False, ms=ms, err=_error_text(outcome))
+        # An interrupt, an exit and a cancelled task say nothing about the exercise.
 
     def hook_into(self, shell: Any) -> None:
         """Follow the cells of an IPython shell; call it inside the cell that sets up."""
         self._shell = shell
-        # The cell that registers gets no pre_run_cell, only the post_run_cell.
-        self._running = [_RunningCell(threading.get_ident(), time.perf_counter())]
-        self.session.busy = True
-        for event, callback in zip(CELL_END_HOOKS, (self._before, self._after), strict=True):
-            shell.events.register(event, callback)
+        self._begin(None)  # its own pre_run_cell is over
+        # Not pre_execute and post_execute: those fire for the messages of widgets as well.
+        shell.events.register("pre_run_cell", self._before)
+        shell.events.register("post_run_cell", self._after)
 
     def unhook(self) -> None:
-        if self._shell is not None:
-            for event, callback in zip(CELL_END_HOOKS, (self._before, self._after), strict=True):
-                self._shell.events.unregister(event, callback)
-            self._shell = None
+        if self._shell is None:
+            return
+        with contextlib.suppress(ValueError):  # somebody has cleared IPython's hooks
+            self._shell.events.unregister("pre_run_cell", self._before)
+            self._shell.events.unregister("post_run_cell", self._after)
+        self._shell = None
 
     @never_into_the_cell
     def _before(self, info: Any) -> None:
-        if info.store_history:
-            self._running.append(_RunningCell(threading.get_ident(), time.perf_counter()))
-            self.session.busy = True
+        self._begin(info)
 
     @never_into_the_cell
     def _after(self, result: Any) -> None:
-        if not (result.info and result.info.store_history and self._running):
-            return
-        cell = self._running.pop()
-        if cell.tracked is not None:
+        cell = self._take_ended(result)
+        if cell is not None and cell.tracked is not None:
             session, cell_id, number = cell.tracked
-            error = result.error_before_exec or result.error_in_exec
-            err = None if error is None else _error_text(error)
+            err = _error_in(result)
             ms = _ms_since(cell.began_s)
-            session.end_cell(cell_id, number, ok=error is None, ms=ms, err=err)
+            session.end_cell(cell_id, number, ok=err is None, ms=ms, err=err)
         self.session.busy = bool(self._running)
-        self._cell_ended()
+        if not self._running:
+            self._cell_ended()
+
+    def _begin(self, info: Any) -> None:
+        self._running.append(_RunningCell(info, threading.get_ident(), time.perf_counter()))
+        self.session.busy = True
+
+    def _running_here(self) -> _RunningCell | None:
+        """The student's cell that calls us: not one that another thread runs."""
+        here = threading.get_ident()
+        for cell in reversed(self._running):
+            if cell.thread == here and cell.is_the_students:
+                return cell
+        return None
+
+    def _take_ended(self, result: Any) -> _RunningCell | None:
+        """The cell of which `result` is, running no more; None if we have not seen it begin."""
+        for cell in reversed(self._running):
+            if result is None or cell.info in (None, result.info):
+                self._running.remove(cell)
+                return cell
+        return None
+
+
+class _Attempt:
+    """One run of a test: says how it ended, and hands its exception on as it is.
+
+    Args:
+        ended: Called with the milliseconds it took, and with the exception if there was one.
+    """
+
+    def __init__(self, ended: Callable[[int, BaseException | None], None]) -> None:
+        self._ended = ended
+
+    def __enter__(self) -> None:
+        self._began_s = time.perf_counter()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        outcome: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        ms = _ms_since(self._began_s)
+        if outcome is not None and traceback is not None:
+            outcome.__traceback__ = traceback.tb_next  # without the first frame, which is ours
+        self._ended(ms, outcome)
 
 
 def _as_text(value: object) -> str:
@@ -162,39 +221,37 @@ def _as_text(value: object) -> str:
         return type(value).__name__
 
 
-def _properties(props: object) -> Mapping[str, Any]:
+def _properties(props: object) -> dict[Any, Any]:
     if props is None:
         return {}
-    return props if isinstance(props, Mapping) else {"value": props}
+    try:
+        return dict(props) if isinstance(props, Mapping) else {"value": props}
+    except Exception:  # noqa: BLE001  # somebody's mapping, which cannot be read
+        return {"value": f"<{type(props).__name__}>"}
 
 
-def _from_the_test(outcome: BaseException) -> BaseException:
-    """The same exception, its traceback without our own frame, which stands first in it."""
-    return outcome.with_traceback(outcome.__traceback__ and outcome.__traceback__.tb_next)
+def _imported(names: tuple[tuple[str, str], ...]) -> tuple[type[BaseException], ...]:
+    """Those of the exceptions that this process can have raised."""
+    known = ((sys.modules.get(module), name) for module, name in names)
+    return tuple(getattr(module, name) for module, name in known if module is not None)
 
 
-def _is_skip(outcome: BaseException) -> bool:
-    return isinstance(outcome, (unittest.SkipTest, *_pytests("Skipped")))
-
-
-def _is_failure(outcome: BaseException) -> bool:
-    """An interrupt, an exit and a cancelled task say nothing about the exercise."""
-    return isinstance(outcome, (Exception, *_pytests("Failed")))
-
-
-def _pytests(name: str) -> tuple[type[BaseException], ...]:
-    """The outcome that pytest calls `name`, if the notebook has imported pytest."""
-    outcomes = sys.modules.get("_pytest.outcomes")
-    return (getattr(outcomes, name),) if outcomes else ()
+def _error_in(result: Any) -> str | None:
+    """What was wrong with a cell, on the border of what an event may carry; None: nothing."""
+    if result is None:  # ipykernel has none where it cancelled an `await` for an interrupt
+        return KeyboardInterrupt.__name__
+    error = result.error_before_exec or result.error_in_exec
+    return None if error is None else _error_text(error)
 
 
 def _error_text(error: BaseException) -> str:
     """Type and message, on the border of what an event may carry."""
+    kind = type(error).__name__
     try:
-        text = f"{type(error).__name__}: {error}".rstrip(": ")
+        message = str(error)
     except Exception:  # noqa: BLE001  # the student's own __str__ may do anything
-        text = type(error).__name__
-    return text[:MAX_ERROR_CHARS]
+        message = ""
+    return (f"{kind}: {message}" if message else kind)[:MAX_ERROR_CHARS]
 
 
 def _ms_since(began_s: float) -> int:

@@ -1,4 +1,4 @@
-"""One attempt to hand events to PostHog, and what the answer means.
+"""One attempt to hand events to PostHog.
 
 The SDK's `Client` acknowledges what it has not delivered; its transport,
 `posthog.request.post`, makes one attempt and gives back the whole answer. Importing it
@@ -7,193 +7,129 @@ takes longer than importing ipywidgets, so this module is imported by the delive
 
 from __future__ import annotations
 
-import email.utils
-import json
+import concurrent.futures
 import logging
 import threading
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
-from http import HTTPStatus
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import posthog.request
 import requests
-from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+from requests.utils import get_auth_from_url
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.util import Timeout
 
-CONNECT_TIMEOUT_S = 2.0
-ANSWER_TIMEOUT_S = 3.0  # together five seconds: the panel promises the truth by then
-_MAX_ANSWER_BYTES = 64 * 1024  # PostHog answers with a line; a captive portal with anything
-_CHATTY_LOGGERS = ("urllib3.connectionpool", "urllib3.connection", "posthog")
+from ipynb_telemetry.answers import Answer, Outcome, judge
+from ipynb_telemetry.patience import PatientAdapter
 
-
-class Outcome(Enum):
-    ACCEPTED = auto()
-    CONTENT_REFUSED = auto()
-    """400, 413: something in this batch, not the way to the server, is wrong."""
-    KEY_REFUSED = auto()
-    NOT_POSTHOG = auto()
-    INTERCEPTED = auto()
-    """Something answered in the server's place, as a Wi-Fi login page does."""
-    BUSY = auto()
-    UNREACHABLE = auto()
-
-
-_OUTCOMES = {
-    HTTPStatus.BAD_REQUEST: Outcome.CONTENT_REFUSED,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Outcome.CONTENT_REFUSED,
-    HTTPStatus.UNAUTHORIZED: Outcome.KEY_REFUSED,
-    HTTPStatus.FORBIDDEN: Outcome.KEY_REFUSED,
-    HTTPStatus.REQUEST_TIMEOUT: Outcome.BUSY,
-    HTTPStatus.TOO_EARLY: Outcome.BUSY,
-    HTTPStatus.TOO_MANY_REQUESTS: Outcome.BUSY,
-    HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED: Outcome.INTERCEPTED,
-}
-# With a page in the body these are not PostHog's: a portal or a proxy says no.
-_A_PORTALS_OWN = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-
-
-@dataclass(frozen=True)
-class Answer:
-    outcome: Outcome
-    reason: str
-    retry_after_s: float | None = None
+ATTEMPT_S = 5.0
+"""How long one attempt takes at most: the panel promises the truth by then."""
+_CONNECT_S = 2.0
+_CHATTY = {"posthog", "requests", "urllib3"}
 
 
 class Transport:
-    """Posts batches of messages. One thread only: it holds one connection open."""
+    """Posts batches of messages, one at a time, over a connection that it keeps open.
 
-    def __init__(self) -> None:
+    Args:
+        attempt_s: How long one attempt may take.
+    """
+
+    def __init__(self, *, attempt_s: float = ATTEMPT_S) -> None:
+        self._attempt_s = attempt_s
+        # Ends a little before the attempt is given up, and then leaves no thread behind.
+        self._timeout = Timeout(total=attempt_s * 0.9, connect=min(_CONNECT_S, attempt_s * 0.9))
         self._session = requests.Session()
         self._session.max_redirects = 0
-        adapter = _BoundedAdapter(max_retries=0)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-        _keep_quiet_from(threading.current_thread())
+        self._session.auth = _authorize
+        self._session.mount("https://", PatientAdapter(max_retries=0))
+        self._session.mount("http://", PatientAdapter(max_retries=0))
+        _silence_libraries()
 
     def post(self, host: str, api_key: str, messages: Sequence[Mapping[str, Any]]) -> Answer:
-        """Make one attempt, at most five seconds long; never raises for a broken network."""
+        """Make one attempt, at most `attempt_s` long; never raises for a broken network."""
+        # Looking up a name has no timeout, and a host is tried at each of its addresses.
+        attempt = _begin(lambda: self._post(host, api_key, messages))
+        try:
+            return attempt.result(self._attempt_s)
+        except concurrent.futures.TimeoutError:
+            return Answer(Outcome.UNREACHABLE, "no answer")
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _post(self, host: str, api_key: str, messages: Sequence[Mapping[str, Any]]) -> Answer:
+        _attempting.now = True
         try:
             response = posthog.request.post(
                 api_key,
                 host,
                 path="/batch/",
                 gzip=True,
-                # The SDK hands it on to requests, which takes a pair as well.
-                timeout=cast("float", (CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S)),
+                # The SDK hands it on to requests, which takes urllib3's as well.
+                timeout=cast("float", self._timeout),
                 session=self._session,
                 batch=list(messages),
             )
         except requests.TooManyRedirects:
             return Answer(Outcome.INTERCEPTED, "a redirect")
-        except (requests.RequestException, OSError, ValueError) as failure:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as failure:
             return Answer(Outcome.UNREACHABLE, _why_unreachable(failure))
         return judge(response)
 
-    def close(self) -> None:
-        self._session.close()
 
+def _begin(attempt: Callable[[], Answer]) -> concurrent.futures.Future[Answer]:
+    """Run `attempt` in a thread of its own, so that one can stop waiting for it."""
+    future: concurrent.futures.Future[Answer] = concurrent.futures.Future()
 
-def judge(response: requests.Response) -> Answer:
-    """What an answer means.
+    def run() -> None:
+        try:
+            future.set_result(attempt())
+        except BaseException as failure:  # noqa: BLE001  # raised where the result is asked for
+            future.set_exception(failure)
 
-    Source:
-        PostHog's statuses: the protocol's documentation and its capture service. That an
-        answer is PostHog's own shows in its body: a line, JSON or nothing, never a page.
-    """
-    status, outcome = response.status_code, _outcome(response)
-    reason = f"{status}: {_first_line(response)}"
-    retry_after_s = _retry_after_s(response) if outcome is Outcome.BUSY else None
-    return Answer(outcome, reason, retry_after_s)
-
-
-def _outcome(response: requests.Response) -> Outcome:
-    status = response.status_code
-    if status in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
-        return Outcome.ACCEPTED if _is_posthogs(response) else Outcome.INTERCEPTED
-    if _is_a_page(response) and status in _A_PORTALS_OWN:
-        return Outcome.INTERCEPTED
-    if status in _OUTCOMES:
-        return _OUTCOMES[HTTPStatus(status)]
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Outcome.BUSY
-    return Outcome.NOT_POSTHOG
-
-
-class _BoundedAdapter(HTTPAdapter):
-    """Reads no more of an answer than PostHog would send, and not for ever."""
-
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
-        deadline = time.monotonic() + CONNECT_TIMEOUT_S + ANSWER_TIMEOUT_S
-        response = super().send(request, **{**kwargs, "stream": True})
-        body = b""
-        for chunk in response.iter_content(8192):
-            body += chunk
-            if len(body) > _MAX_ANSWER_BYTES or time.monotonic() > deadline:
-                response.close()
-                break
-        response._content = body  # noqa: SLF001  # what requests itself fills when not streaming
-        return response
-
-
-class _NotFrom(logging.Filter):
-    """A student who turns all logging on must not see our requests under a cell."""
-
-    def __init__(self, thread: threading.Thread) -> None:
-        super().__init__()
-        self._ident = thread.ident
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.thread != self._ident
-
-
-def _keep_quiet_from(thread: threading.Thread) -> None:
-    for name in _CHATTY_LOGGERS:
-        logger = logging.getLogger(name)
-        for earlier in [f for f in logger.filters if isinstance(f, _NotFrom)]:
-            logger.removeFilter(earlier)
-        logger.addFilter(_NotFrom(thread))
-
-
-def _is_posthogs(response: requests.Response) -> bool:
-    body = response.content.strip()
-    if not body:
-        return True
     try:
-        json.loads(body)
-    except ValueError:
-        return False
-    return True
+        threading.Thread(target=run, name="ipynb-telemetry attempt", daemon=True).start()
+    except RuntimeError:  # the interpreter is shutting down: nobody waits long for us now
+        run()
+    return future
 
 
-def _is_a_page(response: requests.Response) -> bool:
-    return response.content.lstrip()[:1] == b"<"
-
-
-def _first_line(response: requests.Response) -> str:
-    text = response.content[:300].decode("utf-8", "replace").strip()
-    if not text or text.startswith("<"):
-        return str(response.reason or "no reason given")[:200]
-    return text.splitlines()[0][:200]
-
-
-def _retry_after_s(response: requests.Response) -> float | None:
-    """Seconds, or a date (RFC 9110 section 10.2.3); None where it says neither."""
-    value = response.headers.get("Retry-After", "").strip()
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
+def _authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Send what the host's own address says, never the student's passwords from `.netrc`."""
+    user, password = get_auth_from_url(request.url or "")
+    if user or password:
+        HTTPBasicAuth(user, password)(request)
+    return request
 
 
 def _why_unreachable(failure: Exception) -> str:
     if isinstance(failure, requests.exceptions.SSLError):
-        return "its certificate cannot be trusted"
-    if isinstance(failure, requests.Timeout):
+        is_certificate = "certificate" in str(failure).lower()
+        return "its certificate cannot be trusted" if is_certificate else "no secure connection"
+    if isinstance(failure, requests.Timeout) or _is_a_read_timeout(failure):
         return "no answer"
     return "no connection"
+
+
+def _is_a_read_timeout(failure: Exception) -> bool:
+    """Whether the answer's body stopped coming; requests calls that a `ConnectionError`."""
+    return bool(failure.args) and isinstance(failure.args[0], ReadTimeoutError)
+
+
+class _NotOurAttempts(logging.Filter):
+    """A student who turns all logging on must not see our requests under a cell."""
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002  # called by who logs it
+        return not getattr(_attempting, "now", False)
+
+
+_attempting = threading.local()
+_not_our_attempts = _NotOurAttempts()
+
+
+def _silence_libraries() -> None:
+    for name in tuple(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in _CHATTY:
+            logging.getLogger(name).addFilter(_not_our_attempts)

@@ -66,17 +66,17 @@ def find_or_install(say: Callable[[str], None]) -> Path:
         failure = install(say)
         if not failure and (found := installed()) is not None:
             return found
-        tried.append(failure or f"{install.__name__}: it is installed, but does not start")
+        what = install.__name__.strip("_").replace("_", " ")
+        tried.append(failure or f"{what}: done, but it does not start")
     raise NoBrowserError(WHAT_TO_DO.format(tried="\n".join(tried)))
 
 
 def installed() -> Path | None:
     """The first installed browser that starts."""
     on_the_path = (shutil.which(name) for name in NAMES)
-    in_usual_places = (os.path.expandvars(os.path.expanduser(place)) for place in PLACES)
-    for candidate in (*filter(None, on_the_path), *in_usual_places):
-        if works(Path(candidate)):
-            return Path(candidate)
+    for place in (*filter(None, on_the_path), *map(os.path.expandvars, PLACES)):
+        if works(candidate := Path(place).expanduser()):
+            return candidate
     with sync_playwright() as playwright:
         downloaded = Path(playwright.chromium.executable_path)
     return downloaded if works(downloaded) else None
@@ -89,9 +89,7 @@ def works(program: Path) -> bool:
     if sys.platform == "win32":  # there it opens a window instead of telling its version
         return True
     try:
-        asked = subprocess.run(
-            [program, "--version"], capture_output=True, check=False, timeout=60
-        )
+        asked = subprocess.run([program, "--version"], capture_output=True, check=False, timeout=60)
     except OSError:
         return False
     return asked.returncode == 0
@@ -99,11 +97,20 @@ def works(program: Path) -> bool:
 
 def _download_with_playwright(say: Callable[[str], None]) -> str:
     say("No Chromium or Chrome found: downloading Playwright's own, which can take minutes ...")
-    return _run(sys.executable, "-m", "playwright", "install", "chromium")
+    playwright = (sys.executable, "-m", "playwright")
+    failure = _run(*playwright, "install", "chromium")
+    if not failure and installed() is None and _is_root_with_apt():
+        say("Installing the libraries that it needs ...")
+        failure = _run(*playwright, "install-deps", "chromium")
+    return failure
+
+
+def _is_root_with_apt() -> bool:
+    return shutil.which("apt-get") is not None and os.geteuid() == 0
 
 
 def _install_with_apt(say: Callable[[str], None]) -> str:
-    if not shutil.which("apt-get") or os.geteuid() != 0:
+    if not _is_root_with_apt():
         return "apt-get install chromium: only as root on Debian or Ubuntu"
     say("Installing Debian's package chromium, which can take minutes ...")
     return _run("apt-get", "update") or _run("apt-get", "install", "--yes", "chromium")

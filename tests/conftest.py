@@ -13,7 +13,7 @@ import pytest
 pytest.register_assert_rewrite("capture_server")
 from capture_server import CaptureServer  # noqa: E402 - after the line that concerns it
 
-pytest_plugins = ["jupyter_fixtures"]
+pytest_plugins = ["jupyter_fixtures", "kernel_fixtures"]
 
 GUARD = Path(__file__).parent / "loopback_guard"
 OURS = ("TELEMETRY_", "POSTHOG_", "DO_NOT_TRACK", "IPT_TEST_")

@@ -54,9 +54,9 @@ def post(
 
 def post_bytes(url: str, body: bytes, **headers: str) -> int:
     """Post as no SDK would; the status of the answer."""
-    request = urllib.request.Request(url, data=body, headers=headers)
+    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 - of ours
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
             return int(answer.status)
     except urllib.error.HTTPError as refusal:
         with refusal:
@@ -227,9 +227,7 @@ def test_one_poisonous_event_refuses_its_whole_batch(
     assert server.events == [good]
 
 
-def test_a_body_over_the_limit_is_refused(
-    server: CaptureServer, session: requests.Session
-) -> None:
+def test_a_body_over_the_limit_is_refused(server: CaptureServer, session: requests.Session) -> None:
     server.max_body_bytes = 1000
 
     statuses = [

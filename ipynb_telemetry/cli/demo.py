@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -32,7 +34,8 @@ def run_demo(*, open_browser: bool, port: int) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="ipynb-telemetry-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        shutil.copy(_lesson(), folder / LESSON)
+        _lay_out(folder)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as with Ctrl-C
         receiver = Receiver(lambda event: typer.echo(summary(event)))
         token, port = secrets.token_hex(16), port or _free_port()
         log_path = folder / "jupyterlab.log"
@@ -80,6 +83,18 @@ def _serve(
     return 1
 
 
+def _lay_out(folder: Path) -> None:
+    """The lesson, and a JupyterLab that asks nobody for news: nothing leaves the machine."""
+    (folder / "lesson").mkdir()
+    shutil.copy(_lesson(), folder / "lesson" / LESSON)
+    overrides = folder / "jupyter-config" / "labconfig" / "default_setting_overrides.json"
+    overrides.parent.mkdir(parents=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    overrides.write_text(
+        json.dumps({"@jupyterlab/apputils-extension:notification": quiet}), "utf-8"
+    )
+
+
 def _lesson() -> Path:
     """The lesson: inside an installed package, beside it in a checkout."""
     package = Path(__file__).parents[1]
@@ -89,15 +104,13 @@ def _lesson() -> Path:
 
 def _command(folder: Path, token: str, port: int) -> list[str]:
     settings = {
-        "ServerApp.root_dir": str(folder),
+        "ServerApp.root_dir": str(folder / "lesson"),
         "ServerApp.ip": "127.0.0.1",
         "ServerApp.port": str(port),
         "ServerApp.port_retries": "0",
         "ServerApp.open_browser": "False",
         "ServerApp.allow_root": "True",
         "IdentityProvider.token": token,
-        "LabApp.news_url": "None",
-        "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
     }
     arguments = [f"--{name}={value}" for name, value in settings.items()]
     return [sys.executable, "-m", "jupyterlab", *arguments]

@@ -48,7 +48,8 @@ def summary(event: dict[str, Any]) -> str:
     when = datetime.fromisoformat(event["timestamp"]).astimezone()
     who, kind = event["distinct_id"], event["event"]
     details = _DETAILS.get(kind, _anything)(properties)
-    line = f"{when:%H:%M:%S}  {properties.get('nb')} #{properties.get('seq')}  {who}  {kind}  {details}"
+    where = f"{properties.get('nb')} #{properties.get('seq')}"
+    line = f"{when:%H:%M:%S}  {where}  {who}  {kind}  {details}"
     return "".join(character if character.isprintable() else " " for character in line).rstrip()
 
 

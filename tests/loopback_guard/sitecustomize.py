@@ -50,9 +50,7 @@ def guard(event: str, args: tuple[object, ...]) -> None:
         # A plain address is not looked up anywhere, and neither is `None`.
         if host is None or is_this_computer(host) or _as_address(str(host)) is not None:
             return
-        raise socket.gaierror(
-            socket.EAI_NONAME, f"Name or service not known (the tests have no DNS): {host!r}"
-        )
+        raise socket.gaierror(socket.EAI_NONAME, f"the tests have no DNS for {host!r}")
     if event in CONNECTIONS:
         address = args[1]
         # A path is a Unix socket, a netlink address has no host; `None` is sent where the

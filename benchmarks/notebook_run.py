@@ -1,0 +1,84 @@
+"""A notebook of 100 cells, run with and without tracking, in two kernels in turns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from statistics import median
+
+from capture_server import CaptureServer  # type: ignore[import-not-found, unused-ignore]
+from figures import Row
+from kernels import SETUP, Kernel, arrived, wait_until
+
+BUDGET = 1.02
+CELLS = 100
+_IN_A_ROW = 25  # then it is the other kernel's turn
+_TEST_EVERY = 10
+_WORK = "found = [n for n in range(2, 6_000) if all(n % d for d in range(2, int(n**0.5) + 1))]"
+_QUIET_S = 0.3
+
+
+def measure(*, quick: bool) -> Iterator[Row]:
+    runs = 2 if quick else 9
+    setup_s: list[float] = []
+    tracked_s: list[list[float]] = []
+    untouched_s: list[list[float]] = []
+    for turn in range(runs):
+        with CaptureServer() as server, Kernel(server.url) as ours, Kernel(server.url) as bare:
+            bare.run("pass")
+            setup_s.append(_seconds(ours, SETUP))
+            tracked_s.append([])
+            untouched_s.append([])
+            expected = 1
+            for first in range(0, CELLS, _IN_A_ROW):
+                numbers = range(first, first + _IN_A_ROW)
+                if turn % 2:
+                    untouched_s[-1] += [_seconds(bare, _cell(n)) for n in numbers]
+                tracked_s[-1] += [_seconds(ours, _tracked(n)) for n in numbers]
+                if not turn % 2:
+                    untouched_s[-1] += [_seconds(bare, _cell(n)) for n in numbers]
+                expected += sum(3 if n % _TEST_EVERY == 0 else 2 for n in numbers)
+                wait_until(lambda: arrived(server) >= expected, f"{expected} events")  # noqa: B023
+                time.sleep(_QUIET_S)
+    tracked, untouched = _typical_run(tracked_s), _typical_run(untouched_s)
+    ratio, setup = tracked / untouched, median(setup_s)
+    yield Row(
+        what=f"a notebook of {CELLS} cells, {CELLS // _TEST_EVERY} tracked tests, with and without",
+        budget="less than 2 % more time",
+        measured=(
+            f"{tracked:.2f} s / {untouched:.2f} s "
+            f"({untouched / CELLS * 1000:.0f} ms a cell; the setup cell is {setup:.2f} s more)"
+        ),
+        ratio=f"{ratio:.3f}",
+        ok=ratio < BUDGET,
+        figures={
+            "tracked_s": round(tracked, 4),
+            "untouched_s": round(untouched, 4),
+            "setup_cell_s": round(setup, 4),
+            "ratio": round(ratio, 4),
+        },
+    )
+
+
+def _typical_run(runs: list[list[float]]) -> float:
+    """The sum of what each cell takes as a rule: what else a computer does hits cells at random."""
+    return sum(median(took) for took in zip(*runs, strict=True))
+
+
+def _cell(number: int) -> str:
+    if number % _TEST_EVERY:
+        return _WORK
+    return f"{_WORK}\n\ndef test():\n    assert found[:4] == [2, 3, 5, 7]\n\ntest()"
+
+
+def _tracked(number: int) -> str:
+    test = f'@tracked_test("exercise_{number}")\ndef test'
+    return f'_cell("cell_{number}", "# primes below 6,000")\n' + _cell(number).replace(
+        "def test", test
+    )
+
+
+def _seconds(kernel: Kernel, code: str) -> float:
+    began_s = time.perf_counter()
+    kernel.run(code)
+    return time.perf_counter() - began_s

@@ -1,0 +1,124 @@
+"""Fixtures for tests in a real kernel: one of a test's own, or a lesson in a shared one."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from capture_server import CaptureServer, Event
+from kernels import Kernel, Ran
+from waiting import wait_until
+
+NewKernel = Callable[..., Kernel]
+
+SETUP = "from ipynb_telemetry.bootstrap import setup_telemetry"
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def new_kernel(
+    clean_environment: None, server: CaptureServer, tmp_path: Path
+) -> Iterator[NewKernel]:
+    """Starts kernels of this test's own, whose events go to `server`.
+
+    Further environment variables are given by keyword; `None` takes one away.
+    """
+    kernels: list[Kernel] = []
+
+    def start(*, allow_stdin: bool = True, **environment: str | None) -> Kernel:
+        settings = {"TELEMETRY_HOST": server.url, **environment}
+        log = tmp_path / f"kernel-{len(kernels)}.log"
+        kernels.append(Kernel(environment_with(settings), log, allow_stdin=allow_stdin))
+        return kernels[-1]
+
+    yield start
+    for kernel in kernels:
+        kernel.close()
+
+
+@pytest.fixture
+def kernel(new_kernel: NewKernel) -> Kernel:
+    """A kernel of this test's own."""
+    return new_kernel()
+
+
+class Lesson:
+    """A session of a test's own in a kernel that others have used before."""
+
+    def __init__(self, kernel: Kernel, server: CaptureServer) -> None:
+        self.kernel, self.server = kernel, server
+        self.notebook_id = f"D{next(_NUMBERS)}_Lesson"
+
+    def set_up(self, **settings: Any) -> Ran:
+        """Run the setup cell, with SARA as the student."""
+        arguments = {"student": "Sara"} | settings
+        return self.run(f"{SETUP}\nsetup_telemetry({self.notebook_id!r}, **{arguments!r})")
+
+    def run(self, code: str, **request: bool) -> Ran:
+        return self.kernel.run(code, **request)
+
+    def events(self) -> list[Event]:
+        """All that has happened in this lesson up to now, in order.
+
+        It sends an event of its own and waits for that: what is not there now never comes.
+        """
+        marker = f"marker-{uuid4()}"
+        self.kernel.run(f"_telemetry_capture({marker!r})")
+        wait_until(lambda: self.server.named(marker), timeout_s=30)
+        return [
+            event
+            for event in self.server.distinct().values()
+            if event["properties"]["nb"] == self.notebook_id
+            and not event["event"].startswith("marker-")
+        ]
+
+    def named(self, *names: str) -> list[Event]:
+        """Those of `events` with one of these names."""
+        return [event for event in self.events() if event["event"] in names]
+
+
+@pytest.fixture(scope="module")
+def classroom(
+    ipython_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Kernel, CaptureServer, Path]]:
+    """The kernel that the lessons of a module share, its server, and its log of our errors."""
+    folder = tmp_path_factory.mktemp("classroom")
+    errors = folder / "telemetry-errors.log"
+    with CaptureServer() as server:
+        settings = {
+            "TELEMETRY_HOST": server.url,
+            "TELEMETRY_STATE_DIR": str(folder / "state"),
+            "IPYTHONDIR": str(ipython_dir),
+            "IPT_TEST_ERRORS": str(errors),
+        }
+        kernel = Kernel(environment_with(settings), folder / "kernel.log")
+        yield kernel, server, errors
+        kernel.close()
+
+
+@pytest.fixture
+def lesson(classroom: tuple[Kernel, CaptureServer, Path]) -> Iterator[Lesson]:
+    """A lesson that has been set up, in the kernel of this module."""
+    kernel, server, errors = classroom
+    lesson = Lesson(kernel, server)
+    lesson.set_up()
+    yield lesson
+    if errors.exists():
+        left = errors.read_text("utf-8", "replace")
+        errors.write_text("")
+        assert not left, f"left in the ipynb_telemetry log:\n{left}"
+
+
+def environment_with(settings: Mapping[str, str | None]) -> dict[str, str]:
+    """The environment of a kernel as a front end starts it: without pytest's own signs.
+
+    With them ipykernel does without some of its output's capture, for its own tests.
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    environment |= {k: v for k, v in settings.items() if v is not None}
+    return {k: v for k, v in environment.items() if settings.get(k, v) is not None}

@@ -1,0 +1,69 @@
+"""The panel's HTML for those who do not see it, and for hostile text."""
+
+from __future__ import annotations
+
+from ipynb_telemetry import panel_html
+from ipynb_telemetry.session import Session
+
+HOSTILE = "<img src=x onerror=alert(1)> $x$ & \"quoted\" 'too'"
+
+
+def test_foreign_text_is_escaped_wherever_it_is_shown() -> None:
+    session = Session(HOSTILE)
+    session.host = f"http://{HOSTILE}"
+    session.offered = HOSTILE
+    session.note(HOSTILE)
+    session.end_test(HOSTILE, ok=False, ms=1, err=HOSTILE)
+    session.set_trait("student", HOSTILE)
+
+    shown = "".join(
+        (
+            panel_html.status(session),
+            panel_html.figures(session),
+            panel_html.purpose(session),
+            panel_html.exercises(session),
+            panel_html.sent([{"event": HOSTILE}], session.host),
+            panel_html.preview(HOSTILE, cell_runs=False),
+            panel_html.refusal(HOSTILE),
+            panel_html.question(HOSTILE),
+            panel_html.turned_off(HOSTILE),
+        )
+    )
+
+    assert "<img" not in shown
+    assert shown.count("&lt;img") >= 10
+    assert shown.count("tex2jax_ignore mathjax_ignore") == 9
+
+
+def test_the_counts_stand_right_behind_their_words() -> None:
+    session = Session("D3")
+    for _ in range(12):
+        session.run_cell("one", "")
+    for number in range(4):
+        session.end_test(f"exercise_{number}", ok=number != 3, ms=1, err=None)
+
+    html = panel_html.figures(session)
+
+    assert "Cells <b>12</b>" in html
+    assert "Passed <b>3</b>" in html
+    assert "Failed <b>1</b>" in html
+
+
+def test_the_progress_bar_tells_its_values() -> None:
+    session = Session("D3")
+    session.expected = ("exercise_1", "exercise_2", "exercise_3", "exercise_4", "exercise_5")
+    for number in (1, 2, 3):
+        session.end_test(f"exercise_{number}", ok=True, ms=1, err=None)
+
+    html = panel_html.figures(session)
+
+    assert 'role="progressbar"' in html
+    assert 'aria-valuemin="0" aria-valuemax="5" aria-valuenow="3"' in html
+    assert "3 of 5" in html
+
+
+def test_expected_exercises_are_listed_before_they_are_tried() -> None:
+    session = Session("D3")
+    session.expected = ("exercise_1",)
+
+    assert "Not tried" in panel_html.exercises(session)
