@@ -283,6 +283,8 @@ def _short_enough(line: bytes) -> bytes:
 
 
 def _cut(value: Any, max_chars: int) -> Any:
+    if not isinstance(value, (str, list, dict)):
+        return value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return value if len(text) <= max_chars else text[:max_chars] + "..."
 

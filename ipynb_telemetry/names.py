@@ -117,7 +117,7 @@ def _is_inside_a_character(name: str, end: int) -> bool:
     )
 
 
-# What PostHog takes for nobody in particular: `is_reserved` of its capture service.
+# Ids that PostHog takes for nobody in particular: it would merge students, or drop them.
 _RESERVED = frozenset(
     normalize_student_name(distinct_id)
     for distinct_id in (
@@ -152,7 +152,7 @@ def why_refused(name: str) -> str | None:
         name: As `normalize_student_name` returns it.
 
     Source:
-        The ids that PostHog reserves: rust/capture/src/v1/analytics/constants.rs.
+        The ids that PostHog reserves: `v1/analytics/constants.rs` of its capture service.
     """
     if sum(character.isalpha() for character in name) < MIN_LETTERS:
         return "This needs at least two letters. Type the name your teacher knows."

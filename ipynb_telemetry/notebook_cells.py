@@ -27,7 +27,7 @@ DEFAULT_PACKAGE_SPEC = "git+https://github.com/FarisHijazi/ipynb-telemetry.git"
 # The first release with all that a setup cell relies on: the import path and SETTINGS. Not the
 # release that made the cell: then each release would change every notebook of every author,
 # and send a class whose computers have the last one back to the network for nothing.
-CONTRACT_SINCE = (0, 1)
+CONTRACT_SINCE = (0, 2)
 
 _MAX_PREVIEW_CHARACTERS = 60
 _MAX_CALL_CHARACTERS = 99  # a longer call of setup_telemetry gets a line for each argument

@@ -84,7 +84,7 @@ class _Response(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         if self._reads.ended:  # http.client takes half a header for a whole one
-            raise http.client.IncompleteRead(b"")
+            raise http.client.IncompleteRead(partial=b"")
 
 
 class _Connection(HTTPConnection):

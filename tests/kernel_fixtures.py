@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
@@ -47,12 +48,23 @@ def kernel(new_kernel: NewKernel) -> Kernel:
     return new_kernel()
 
 
+class Classroom(NamedTuple):
+    """A kernel that many lessons share, one after the other, and what belongs to it."""
+
+    kernel: Kernel
+    server: CaptureServer
+    state_dir: Path
+    errors: Path
+    """What its `ipynb_telemetry` log has of errors."""
+
+
 class Lesson:
     """A session of a test's own in a kernel that others have used before."""
 
-    def __init__(self, kernel: Kernel, server: CaptureServer) -> None:
-        self.kernel, self.server = kernel, server
+    def __init__(self, classroom: Classroom) -> None:
+        self.kernel, self.server = classroom.kernel, classroom.server
         self.notebook_id = f"D{next(_NUMBERS)}_Lesson"
+        self._outbox = classroom.state_dir / "outbox"
 
     def set_up(self, **settings: Any) -> Ran:
         """Run the setup cell, with SARA as the student."""
@@ -63,30 +75,34 @@ class Lesson:
         return self.kernel.run(code, **request)
 
     def events(self) -> list[Event]:
-        """All that has happened in this lesson up to now, in order.
-
-        It sends an event of its own and waits for that: what is not there now never comes.
-        """
-        marker = f"marker-{uuid4()}"
-        self.kernel.run(f"_telemetry_capture({marker!r})")
-        wait_until(lambda: self.server.named(marker), timeout_s=30)
-        return [
-            event
-            for event in self.server.distinct().values()
-            if event["properties"]["nb"] == self.notebook_id
-            and not event["event"].startswith("marker-")
-        ]
+        """All that has happened in this lesson up to now, in order."""
+        return self.events_of(self.notebook_id)
 
     def named(self, *names: str) -> list[Event]:
         """Those of `events` with one of these names."""
         return [event for event in self.events() if event["event"] in names]
 
+    def events_of(self, notebook_id: str) -> list[Event]:
+        """All that has happened with one notebook id up to now, in the order in which it did.
+
+        It sends an event of its own and waits for that, and until the sessions that have
+        ended are delivered: what is not there now never comes.
+        """
+        marker = f"marker-{uuid4()}"
+        self.kernel.run(f"_telemetry_capture({marker!r})")
+        wait_until(lambda: self.server.named(marker), timeout_s=30)
+        wait_until(lambda: len(list(self._outbox.iterdir())) == 1, timeout_s=30)
+        events = [
+            event
+            for event in self.server.distinct().values()
+            if event["properties"]["nb"] == notebook_id and not event["event"].startswith("marker-")
+        ]
+        return sorted(events, key=lambda event: datetime.fromisoformat(event["timestamp"]))
+
 
 @pytest.fixture(scope="module")
-def classroom(
-    ipython_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Kernel, CaptureServer, Path]]:
-    """The kernel that the lessons of a module share, its server, and its log of our errors."""
+def classroom(ipython_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classroom]:
+    """The kernel that the lessons of a module share."""
     folder = tmp_path_factory.mktemp("classroom")
     errors = folder / "telemetry-errors.log"
     with CaptureServer() as server:
@@ -97,20 +113,19 @@ def classroom(
             "IPT_TEST_ERRORS": str(errors),
         }
         kernel = Kernel(environment_with(settings), folder / "kernel.log")
-        yield kernel, server, errors
+        yield Classroom(kernel, server, folder / "state", errors)
         kernel.close()
 
 
 @pytest.fixture
-def lesson(classroom: tuple[Kernel, CaptureServer, Path]) -> Iterator[Lesson]:
+def lesson(classroom: Classroom) -> Iterator[Lesson]:
     """A lesson that has been set up, in the kernel of this module."""
-    kernel, server, errors = classroom
-    lesson = Lesson(kernel, server)
+    lesson = Lesson(classroom)
     lesson.set_up()
     yield lesson
-    if errors.exists():
-        left = errors.read_text("utf-8", "replace")
-        errors.write_text("")
+    if classroom.errors.exists():
+        left = classroom.errors.read_text("utf-8", "replace")
+        classroom.errors.write_text("")
         assert not left, f"left in the ipynb_telemetry log:\n{left}"
 
 

@@ -164,7 +164,8 @@ class Kernel:
             except Empty:
                 if not self._manager.is_alive():
                     pytest.fail(f"the kernel has died:\n{self.log}")
-        return pytest.fail("the cell has not ended in time")
+        pytest.fail("the cell has not ended in time")
+        raise AssertionError
 
     def _see(self, message: Message) -> Message:
         if message["msg_type"] == "stream":

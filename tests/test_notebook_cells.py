@@ -78,7 +78,7 @@ def a_wheel(
     return wheel
 
 
-def a_telemetry_wheel(folder: Path, version: str = "0.1.0", *requires: str) -> Path:
+def a_telemetry_wheel(folder: Path, version: str = "0.2.0", *requires: str) -> Path:
     modules = {"ipynb_telemetry/__init__.py": "", "ipynb_telemetry/bootstrap.py": BOOTSTRAP}
     return a_wheel(folder, "ipynb-telemetry", version, *requires, modules=modules)
 
@@ -276,22 +276,22 @@ def test_a_checkout_without_metadata_is_left_alone(with_pip: Environment) -> Non
 
 def test_an_older_package_is_replaced_by_the_one_at_an_address(environment: Environment) -> None:
     environment.have(a_telemetry_wheel(environment.folder, "0.0.9"))
-    wheel = a_telemetry_wheel(environment.folder, "0.1.0")
+    wheel = a_telemetry_wheel(environment.folder, "0.2.0")
 
     ran = environment.run(SETUP_CELL, TELEMETRY_PACKAGE_SPEC=str(wheel))
 
     assert ran.stdout.splitlines() == [SET_UP]
-    assert environment.version_of("ipynb-telemetry") == "0.1.0"
+    assert environment.version_of("ipynb-telemetry") == "0.2.0"
 
 
 def test_an_older_package_is_replaced_by_one_of_that_name(environment: Environment) -> None:
     environment.have(a_telemetry_wheel(environment.folder, "0.0.9"))
-    a_telemetry_wheel(environment.wheels, "0.1.0")
+    a_telemetry_wheel(environment.wheels, "0.2.0")
 
     ran = environment.run(SETUP_CELL, TELEMETRY_PACKAGE_SPEC="ipynb-telemetry")
 
     assert ran.stdout.splitlines() == [SET_UP]
-    assert environment.version_of("ipynb-telemetry") == "0.1.0"
+    assert environment.version_of("ipynb-telemetry") == "0.2.0"
 
 
 def test_a_fork_is_known_by_its_own_name(with_pip: Environment) -> None:
@@ -309,7 +309,7 @@ def test_a_version_that_the_platform_pins_does_not_move(environment: Environment
     a_wheel(environment.wheels, "requests", "2.99.0")
     a_wheel(environment.wheels, "a-dependency", "1.0", "requests")
     a_wheel(environment.wheels, "a-dependency", "2.0", "requests>=2.99")
-    a_telemetry_wheel(environment.wheels, "0.1.0", "a-dependency")
+    a_telemetry_wheel(environment.wheels, "0.2.0", "a-dependency")
 
     ran = environment.run(SETUP_CELL, TELEMETRY_PACKAGE_SPEC="ipynb-telemetry")
 
@@ -421,7 +421,7 @@ def test_what_could_only_be_installed_by_moving_a_pinned_version_is_not(
 ) -> None:
     environment.have(a_wheel(environment.folder, "ipywidgets", "7.7.1"))
     a_wheel(environment.wheels, "ipywidgets", "8.1.9")
-    a_telemetry_wheel(environment.wheels, "0.1.0", "ipywidgets>=8")
+    a_telemetry_wheel(environment.wheels, "0.2.0", "ipywidgets>=8")
 
     ran = environment.run(SETUP_CELL, LESSON, TELEMETRY_PACKAGE_SPEC="ipynb-telemetry")
 

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "state" / "ipynb-telemetry"
 
 
-@pytest.mark.parametrize("student", ["JOHN-DOE", "محمد-علي", "किरण", "A" * 80, "김" * 66])
+@pytest.mark.parametrize("student", ["JOHN-DOE", "محمد-علي", "किरण", "A" * 80, "김" * 66 + "AB"])
 def test_a_name_is_remembered(folder: Path, student: str) -> None:
     remember(folder, student)
 
@@ -126,6 +126,10 @@ def test_a_folder_that_is_a_file_is_as_good_as_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     assert recall(tmp_path / "file") == ""
+
+
+def test_a_folder_with_an_impossible_name_is_as_good_as_none(tmp_path: Path) -> None:
+    assert recall(tmp_path / ("x" * 5_000)) == ""
 
 
 @pytest.mark.parametrize("content", [b"John Doe", b"john doe\r\n", b"JOHN-DOE\n"])
@@ -242,10 +246,11 @@ def test_a_table_has_names_in_the_column_that_says_so(
         pytest.param('"Sara Ali";3B\n"John Doe";3B\n', id="semicolons"),
     ],
 )
+@pytest.mark.parametrize("name", ["class.csv", "class.CSV"])
 def test_a_csv_file_without_a_header_has_names_in_its_first_column(
-    a_file: Callable[[str, bytes | str], Path], content: str
+    a_file: Callable[[str, bytes | str], Path], name: str, content: str
 ) -> None:
-    assert read_roster(a_file("class.csv", content)) == ("Sara Ali", "John Doe")
+    assert read_roster(a_file(name, content)) == ("Sara Ali", "John Doe")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -11,10 +11,12 @@ import threading
 import traceback
 import unittest
 from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from announced import Announced
+from IPython.core.events import EventManager, available_events
 
 from ipynb_telemetry.session import Session
 from ipynb_telemetry.tracking import Tracking
@@ -566,3 +568,132 @@ def test_while_paused_a_test_still_runs(
     assert isinstance(run(tracking.tracked_test("exercise_1")(failing_test)), AssertionError)
     assert announced.names == ["pause"]
     assert session.exercises == {}
+
+
+# IPython's hooks: what no kernel can be made to do at will; the rest is in test_kernel.py
+
+
+@pytest.fixture
+def shell() -> Any:
+    """Of a shell, what is hooked into: IPython's own manager of events."""
+    return SimpleNamespace(events=EventManager(None, available_events))
+
+
+def a_cell(*, store_history: bool = True) -> Any:
+    return SimpleNamespace(store_history=store_history)
+
+
+def begin(shell: Any, cell: Any) -> None:
+    shell.events.trigger("pre_run_cell", cell)
+
+
+def end(shell: Any, cell: Any) -> None:
+    result = SimpleNamespace(info=cell, error_before_exec=None, error_in_exec=None)
+    shell.events.trigger("post_run_cell", result)
+
+
+def test_a_cell_whose_result_ipykernel_has_lost_was_interrupted(
+    tracking: Tracking, session: Session, announced: Announced, shell: Any
+) -> None:
+    tracking.hook_into(shell)
+    tracking.cell("exercise_1")
+    shell.events.trigger("post_run_cell", None)
+
+    assert announced.names == ["cell", "cell_end"]
+    assert (announced.last()["ok"], announced.last()["err"]) == (False, "KeyboardInterrupt")
+    assert session.busy is False
+
+
+def test_the_cell_that_sets_up_has_an_end_though_nobody_saw_it_begin(
+    tracking: Tracking, announced: Announced, shell: Any
+) -> None:
+    tracking.hook_into(shell)
+    tracking.cell("setup")
+    end(shell, a_cell())
+
+    assert announced.names == ["cell", "cell_end"]
+
+
+def test_a_cell_that_sets_up_behind_the_scenes_has_ended_too(
+    tracking: Tracking, session: Session, shell: Any
+) -> None:
+    tracking.hook_into(shell)
+    end(shell, a_cell(store_history=False))
+
+    assert session.busy is False
+
+
+def test_two_cells_in_two_threads_end_each_as_its_own(
+    tracking: Tracking, announced: Announced, shell: Any
+) -> None:
+    tracking.hook_into(shell)
+    end(shell, a_cell())
+    mine, others = a_cell(), a_cell()
+    begin(shell, mine)
+
+    def in_a_subshell() -> None:
+        begin(shell, others)
+        tracking.cell("theirs")
+
+    thread = threading.Thread(target=in_a_subshell)
+    thread.start()
+    thread.join()
+    tracking.cell("mine")
+    end(shell, others)
+    end(shell, mine)
+
+    ends = [properties["cell_id"] for event, properties in announced.events if event == "cell_end"]
+    assert ends == ["theirs", "mine"]
+
+
+def test_it_is_busy_as_long_as_a_cell_runs(
+    tracking: Tracking, session: Session, shell: Any
+) -> None:
+    tracking.hook_into(shell)
+    end(shell, a_cell())
+    before = session.busy
+    cell = a_cell()
+    begin(shell, cell)
+    while_it_runs = session.busy
+    end(shell, cell)
+
+    assert (before, while_it_runs, session.busy) == (False, True, False)
+
+
+def test_a_session_that_begins_within_a_cell_is_busy(tracking: Tracking, shell: Any) -> None:
+    tracking.hook_into(shell)
+    later = Session("D3_Datetimes")
+
+    tracking.follow(later)
+
+    assert later.busy is True
+
+
+def test_the_end_of_a_cell_is_told_once_it_is_over(session: Session, shell: Any) -> None:
+    told: list[bool] = []
+    tracking = Tracking(session, cell_ended=lambda: told.append(session.busy))
+    tracking.hook_into(shell)
+    nested = a_cell(store_history=False)
+    begin(shell, nested)
+    end(shell, nested)
+    within = list(told)
+    end(shell, a_cell())
+
+    assert (within, told) == ([], [False])
+
+
+def test_unhooked_it_follows_no_cell(tracking: Tracking, announced: Announced, shell: Any) -> None:
+    tracking.hook_into(shell)
+    tracking.unhook()
+
+    assert shell.events.callbacks["pre_run_cell"] == []
+    assert shell.events.callbacks["post_run_cell"] == []
+
+
+def test_it_can_be_unhooked_after_somebody_else_has_done_so(tracking: Tracking, shell: Any) -> None:
+    tracking.hook_into(shell)
+    shell.events.callbacks["pre_run_cell"].clear()
+    shell.events.callbacks["post_run_cell"].clear()
+
+    tracking.unhook()
+    tracking.unhook()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import inspect
 import logging
@@ -395,9 +396,8 @@ def test_nothing_is_printed_whatever_the_student_has_turned_on(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    seen: list[logging.LogRecord] = []
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
-    with logging_all(seen):
+    with logging_all() as seen:
         transport = Transport(attempt_s=0.5)
         for misfortune in (200, 503, Fault.RESET, Fault.GARBAGE, Fault.HANG):
             server.answer = misfortune
@@ -415,26 +415,30 @@ def test_nothing_is_printed_whatever_the_student_has_turned_on(
 def test_the_students_own_requests_are_logged_as_ever(
     server: CaptureServer, transport: Transport
 ) -> None:
-    seen: list[logging.LogRecord] = []
     transport.post(server.url, KEY, [a_message()])
-    with logging_all(seen):
+    with logging_all() as seen:
         requests.get(server.url, timeout=5)
 
     assert {record.name for record in seen} >= {"urllib3.connectionpool"}
 
 
-class logging_all:  # noqa: N801  # reads as what it does
+@contextlib.contextmanager
+def logging_all() -> Iterator[list[logging.LogRecord]]:
     """What a student gets with `logging.basicConfig(level=logging.DEBUG)`."""
+    handler, level = Records(), logging.root.level
+    logging.root.addHandler(handler)
+    logging.root.setLevel(logging.DEBUG)
+    try:
+        yield handler.seen
+    finally:
+        logging.root.removeHandler(handler)
+        logging.root.setLevel(level)
 
-    def __init__(self, seen: list[logging.LogRecord]) -> None:
-        self._handler = logging.Handler()
-        self._handler.emit = seen.append  # type: ignore[method-assign]
-        self._level = logging.root.level
 
-    def __enter__(self) -> None:
-        logging.root.addHandler(self._handler)
-        logging.root.setLevel(logging.DEBUG)
+class Records(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[logging.LogRecord] = []
 
-    def __exit__(self, *_: object) -> None:
-        logging.root.removeHandler(self._handler)
-        logging.root.setLevel(self._level)
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen.append(record)
