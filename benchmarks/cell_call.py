@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from capture_server import CaptureServer, Fault  # type: ignore[import-not-found, unused-ignore]

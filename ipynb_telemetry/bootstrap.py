@@ -18,7 +18,7 @@ from traitlets import Bunch
 from ipynb_telemetry import frontend, settings
 from ipynb_telemetry.boundary import never_into_the_cell, on_failure
 from ipynb_telemetry.capture import Capture
-from ipynb_telemetry.delivery import Delivery, Report
+from ipynb_telemetry.delivery import SHUTDOWN_S, Delivery, Report
 from ipynb_telemetry.outbox import Outbox
 from ipynb_telemetry.panel import Panel, show_not_running, show_off
 from ipynb_telemetry.remembered import recall, remember
@@ -163,17 +163,17 @@ class _Kernel:
             show_not_running()
 
     def turn_off(self, because: str) -> None:
-        """End the session; what waits is sent when telemetry is on again."""
+        """End the session; what waits stays on disk, for a session that is on."""
         self._lesson.session.off_because = because
         self._tracking.unhook()
         atexit.unregister(self.close)
-        self.close()
+        self.close(deadline_s=0)
 
     @never_into_the_cell
-    def close(self) -> None:
-        """End the session, and send what can be sent in two seconds."""
+    def close(self, *, deadline_s: float = SHUTDOWN_S) -> None:
+        """End the session, and send what can be sent by then."""
         self._end()
-        self._delivery.stop()
+        self._delivery.stop(deadline_s=deadline_s)
         if self._panel is not None:
             self._panel.close()
         self._undo_failures()

@@ -117,7 +117,7 @@ def _is_inside_a_character(name: str, end: int) -> bool:
     )
 
 
-# Ids that PostHog takes for nobody in particular: it would merge students, or drop them.
+# PostHog takes these for nobody in particular: it keeps their events, but without a person.
 _RESERVED = frozenset(
     normalize_student_name(distinct_id)
     for distinct_id in (

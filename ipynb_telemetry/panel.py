@@ -198,7 +198,7 @@ class Panel:
         ]
         line = f"{name} is not on the class list."
         self._question = _Question(
-            f"{line} Did you mean" if near else line,
+            f"{line} Did you mean ...?" if near else line,
             (*suggestions, _Choice(f"No, I am {name}", lambda: self._accept(name))),
         )
 
@@ -253,7 +253,7 @@ class Panel:
         links = self._row(self._exercises, self._sent)
         self._box = widgets.VBox(
             [
-                self._style, self._head, self._figures, self._line, self._entry, self._answers,
+                self._style, self._head, self._figures, self._line, self._answers, self._entry,
                 links, self._below,
             ]
         )  # fmt: skip

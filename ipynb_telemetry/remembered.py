@@ -159,7 +159,7 @@ def _names_in_csv(text: str, delimiter: str) -> Iterator[tuple[str, str]]:
                 continue
             columns = (0,)  # no header: this row is a student already
         cells = [row[column].strip() for column in columns if column < len(row)]
-        yield f"line {rows.line_num}", " ".join(filter(None, cells))
+        yield f"line {rows.line_num}", " ".join(cells)
 
 
 def _name_columns(header: Sequence[str]) -> Sequence[int]:

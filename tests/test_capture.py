@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from coroutines import run_to_end
 from kept_events import kept_events
 
 from ipynb_telemetry import events
@@ -364,7 +365,7 @@ def test_ten_threads_with_a_thousand_runs_each_leave_ten_thousand_events(
 
     def in_tasks() -> None:
         together.wait()
-        asyncio.run(ten_tasks())
+        run_to_end(ten_tasks())
 
     threads = [threading.Thread(target=in_a_loop) for _ in range(5)]
     threads += [threading.Thread(target=in_tasks) for _ in range(5)]

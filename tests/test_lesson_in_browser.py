@@ -76,6 +76,7 @@ def test_a_student_does_the_lesson(front_end: FrontEnd, server: CaptureServer) -
     expect(notebook.panel).to_contain_text(re.compile(r"Cells 10\s*Passed 3\s*Failed 0\s*3 of 3"))
     expect(notebook.panel).to_contain_text("all 26 events delivered to 127.0.0.1")
 
+    notebook.panel.scroll_into_view_if_needed()
     notebook.screenshot("lesson-done")
     assert "Time for cake!" in notebook.output_text(7)
     assert_complete(server, {"SARA-AL-HARBI"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -231,7 +232,10 @@ def test_a_folder_is_named_after_the_session_and_its_owner() -> None:
 
 
 def test_a_name_does_not_say_which_computer_it_is() -> None:
-    assert platform.node() not in str(Owner.this_process())
+    machine = Owner.this_process().machine
+
+    assert re.fullmatch("[0-9a-f]{12}", machine)
+    assert machine != platform.node()
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,7 @@ def test_a_text_file_has_one_name_a_line(
         pytest.param("student,name\ns1,Sara Ali\ns2,John Doe\n", id="student beside name"),
         pytest.param("Last name,First name\nAli,Sara\nDoe,John\n", id="first and last name"),
         pytest.param("First_Name;Surname\nSara;Ali\nJohn;Doe\n", id="first name and surname"),
+        pytest.param("id,name\r1,Sara Ali\r2,John Doe\r", id="lines of an old Mac"),
         pytest.param("\r\n\r\nname,id\r\n,\r\nSara Ali,1\r\n\r\nJohn Doe,2", id="blank rows"),
         pytest.param('id,name\n1,"Sara Ali"\n"2\n3",John Doe\n', id="a line end in a cell"),
     ],

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from announced import Announced
+from coroutines import run_to_end
 from IPython.core.events import EventManager, available_events
 
 from ipynb_telemetry.session import Session
@@ -56,7 +57,7 @@ def run(test: Callable[[], object]) -> BaseException | None:
     try:
         result = test()
         if inspect.iscoroutine(result):
-            asyncio.run(result)
+            run_to_end(result)
         elif inspect.isgenerator(result):
             list(result)
     except BaseException as outcome:  # noqa: BLE001  # what it is, is the question
@@ -352,7 +353,7 @@ def test_a_cancelled_task_says_nothing_of_the_exercise(
         await asyncio.wait([task])
         assert task.cancelled()
 
-    asyncio.run(cancel_it())
+    run_to_end(cancel_it())
 
     assert announced.events == []
 
@@ -426,7 +427,7 @@ def test_arguments_and_result_of_a_coroutine_pass_through(tracking: Tracking) ->
     async def test(*args: Any, **kwargs: Any) -> Any:
         return args, kwargs
 
-    assert asyncio.run(test(1, [2], three=3)) == ((1, [2]), {"three": 3})
+    assert run_to_end(test(1, [2], three=3)) == ((1, [2]), {"three": 3})
 
 
 @pytest.mark.parametrize("test", [plain_passes, coroutine_passes, generator_passes])
