@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # for the PostHog that the tests have
 
-from figures import Row, as_json, table  # noqa: E402  # after the line above, which others need
+from figures import Row, as_json, table  # after the line above, which others need
 
 NAMES = ("cell_call", "setup_time", "notebook_run", "arrival", "outage", "memory")
 _STACK = ("ipykernel", "ipython", "ipywidgets", "traitlets", "posthog")

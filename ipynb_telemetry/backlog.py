@@ -145,7 +145,10 @@ class Backlog:
 
     def _is_done(self, segment: Segment) -> bool:
         start = self._acknowledged.offset_in(segment)
-        return start is None or start >= segment.size_bytes()
+        try:
+            return start is None or start >= segment.size_bytes()
+        except OSError:
+            return False
 
     def _delete_files(self) -> None:
         names = (f".{_STUDENT_FILE}", _STUDENT_FILE, _ACKNOWLEDGED_FILE)

@@ -16,11 +16,11 @@ from typing import Any
 from traitlets import Bunch
 
 from ipynb_telemetry import frontend, settings
-from ipynb_telemetry.boundary import never_into_the_cell, on_failure
+from ipynb_telemetry.boundary import log, never_into_the_cell, on_failure, report_failure
 from ipynb_telemetry.capture import Capture
 from ipynb_telemetry.delivery import SHUTDOWN_S, Delivery, Report
 from ipynb_telemetry.outbox import Outbox
-from ipynb_telemetry.panel import Panel, show_not_running, show_off
+from ipynb_telemetry.panel import Panel, show_line
 from ipynb_telemetry.remembered import recall, remember
 from ipynb_telemetry.session import Problem, Session
 from ipynb_telemetry.settings import Roster, Settings
@@ -84,14 +84,17 @@ def _set_up(new: Settings) -> None:
         _turn_on(new)
 
 
-@never_into_the_cell
 def _turn_on(new: Settings) -> None:
     global _kernel  # noqa: PLW0603  # there is one for a process
-    if _kernel is None:
-        _kernel = _Kernel(new)
-    else:
-        _kernel.run_again(new)
-    _kernel.show()
+    try:
+        if _kernel is None:
+            _kernel = _Kernel(new)
+        else:
+            _kernel.run_again(new)
+        _kernel.show()
+    except Exception as failure:  # noqa: BLE001  # the lesson goes on, and says so
+        report_failure("setup_telemetry", failure)
+        _say("Telemetry could not start here. The lesson works without it; tell your teacher.")
 
 
 @never_into_the_cell
@@ -101,8 +104,14 @@ def _turn_off(because: str) -> None:
     if _kernel is not None:
         _kernel.turn_off(because)
         _kernel = None
+    _say(f"Telemetry is off: {because}.")
+
+
+@never_into_the_cell
+def _say(line: str) -> None:
+    """Show `line` under the cell, where there is a place for it."""
     if frontend.has_kernel():
-        show_off(because)
+        show_line(line)
 
 
 @dataclass(frozen=True)
@@ -119,14 +128,14 @@ class _Kernel:
 
     def __init__(self, new: Settings) -> None:
         self._settings = new
-        self._runs = 0
+        self._reruns = 0
         self._shell = frontend.shell()
         self._delivery = Delivery(new.state_folder, self._on_report)
         self._lesson = self._begin(new.student)
         session = self._lesson.session
         self._tracking = Tracking(session, cell_ended=self._cell_ended)
-        latest = self._lesson.capture.latest_messages
-        self._panel = Panel(session, latest) if frontend.can_ask() else None
+        self._undo_failures = on_failure(self._show_failure)
+        self._panel = self._build_panel()
         if self._shell is not None:
             self._tracking.hook_into(self._shell)
         _inject(
@@ -137,7 +146,6 @@ class _Kernel:
                 "_telemetry_capture": self._tracking.capture,
             }
         )
-        self._undo_failures = on_failure(self._show_failure)
         atexit.register(self.close)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._go_on_in_child)
@@ -154,17 +162,28 @@ class _Kernel:
             self._configure(self._lesson)
             if is_another_student:
                 session.take_name(new.student)
+        self._reruns += 1
         self._announce_start()
 
     def show(self) -> None:
         if self._panel is not None:
             self._panel.show()
-        elif frontend.has_kernel():
-            show_not_running()
+
+    def _build_panel(self) -> Panel | None:
+        """The panel, where a student is there to see it; without it everything else works."""
+        if not frontend.can_ask():
+            return None
+        try:
+            return Panel(self._lesson.session, self._lesson.capture.latest_messages)
+        except Exception as failure:  # noqa: BLE001  # events are worth more than their picture
+            report_failure("the panel", failure)
+            _say("Telemetry is active, but its panel cannot be shown here. Tell your teacher.")
+            return None
 
     def turn_off(self, because: str) -> None:
         """End the session; what waits stays on disk, for a session that is on."""
         self._lesson.session.off_because = because
+        self._lesson.capture.close()
         self._tracking.unhook()
         atexit.unregister(self.close)
         self.close(deadline_s=0)
@@ -178,7 +197,7 @@ class _Kernel:
             self._panel.close()
         self._undo_failures()
 
-    def _begin(self, student: str) -> _Lesson:
+    def _begin(self, student: str, *, earlier_go_on: bool = False) -> _Lesson:
         """A session with its own `sess`, counts and outbox, under `student` if there is one."""
         session = Session(self._settings.notebook_id)
         outbox = Outbox(self._settings.state_folder, session.sess, appended=self._event_waits)
@@ -187,7 +206,7 @@ class _Kernel:
         session.offered = recall(self._settings.state_folder)
         session.observe(self._on_student, names="student")
         session.observe(self._on_successor, names="successor")
-        self._delivery.serve(outbox)
+        self._delivery.serve(outbox, earlier_go_on=earlier_go_on)
         if student or not frontend.can_ask():
             session.take_name(student or session.anonymous_name)
         return lesson
@@ -201,37 +220,45 @@ class _Kernel:
             session.problem = Problem("BLOCKED", new.blocked_because)
         elif session.problem is not None and session.problem.outcome == "BLOCKED":
             session.problem = None
-        for line in new.notes:
-            session.note(line)
+        session.notes = list(new.notes)
         capture.configure(host=new.host, api_key=new.api_key, send_code=new.send_code)
         lesson.outbox.destination = (new.host, new.api_key) if new.host and new.api_key else None
 
     def _end(self) -> None:
-        """Let the session go out under its own name; it is never given to another student."""
+        """Let the session go out under its own name; it is never given to another student.
+
+        Capture goes on with it: a tracked cell of it that runs now has yet to end.
+        """
         session, outbox = self._lesson.session, self._lesson.outbox
-        self._lesson.capture.close()
-        session.unobserve_all()
+        session.unobserve(self._on_student, names="student")
+        session.unobserve(self._on_successor, names="successor")
         if not session.student:
             outbox.give_name(session.anonymous_name)
 
     def _replace_lesson(self, student: str) -> None:
+        was = self._lesson.session
         self._end()
-        self._lesson = self._begin(student)
+        self._lesson = self._begin(student, earlier_go_on=was.busy)
+        if not student:  # another notebook, but nobody else: the student's switch stays
+            self._lesson.session.paused = was.paused
         self._tracking.follow(self._lesson.session)
         builtins.STUDENT_NAME = self._lesson.session.student  # type: ignore[attr-defined]
         if self._panel is not None:
             self._panel.follow(self._lesson.session, self._lesson.capture.latest_messages)
 
     def _announce_start(self) -> None:
-        self._lesson.session.start(frontend.describe(), rerun=self._runs)
-        self._runs += 1
+        self._lesson.session.start(frontend.describe(), rerun=self._reruns)
 
     @never_into_the_cell
     def _on_student(self, change: Bunch) -> None:
         builtins.STUDENT_NAME = change.new  # type: ignore[attr-defined]
         session = change.owner
-        if change.new not in (self._settings.student, session.anonymous_name):
+        if change.new in (self._settings.student, session.anonymous_name):
+            return
+        try:
             remember(self._settings.state_folder, change.new)
+        except OSError as failure:  # then the student is asked again next time
+            log.warning("the name could not be remembered: %s", failure)
 
     @never_into_the_cell
     def _on_successor(self, change: Bunch) -> None:
@@ -244,6 +271,7 @@ class _Kernel:
             self._delivery.start()
 
     def _cell_ended(self) -> None:
+        self._delivery.finish_earlier()
         self._delivery.start()
         if self._panel is not None:
             self._panel.painter.start()
@@ -252,14 +280,16 @@ class _Kernel:
     @never_into_the_cell
     def _on_report(self, report: Report) -> None:
         session = self._lesson.session
+        if report.sess != session.sess:
+            return  # figures of the one before
         session.delivered, session.set_aside = report.delivered, report.set_aside
         session.leftover, session.storage_problem = report.leftover, report.storage_problem
         if not self._settings.blocked_because:
             has_failed = report.outcome not in ("", "ACCEPTED")
             session.problem = Problem(report.outcome, report.reason) if has_failed else None
 
-    def _show_failure(self, line: str) -> None:
-        self._lesson.session.note(f"Telemetry had a problem ({line}). Your work is not affected.")
+    def _show_failure(self, _line: str) -> None:
+        self._lesson.session.note("Telemetry had a problem of its own. Your work is not affected.")
 
     @never_into_the_cell
     def _go_on_in_child(self) -> None:

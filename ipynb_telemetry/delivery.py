@@ -76,14 +76,27 @@ class Delivery:
         self._stop_by_s = math.inf
         self._lock = threading.Lock()  # for replacing `_boxes` and `_thread`
 
-    def serve(self, outbox: Outbox) -> None:
-        """From now on `outbox` is the current session's; those before it are finished."""
+    def serve(self, outbox: Outbox, *, earlier_go_on: bool = False) -> None:
+        """From now on `outbox` is the current session's.
+
+        Args:
+            outbox: Whose figures are reported.
+            earlier_go_on: Events may still come for those before it, until `finish_earlier`.
+        """
+        if not earlier_go_on:
+            self._current = None
+            self.finish_earlier()
         with self._lock:
-            for box in self._boxes:
-                box.finished = True
             self._current = Box(outbox, finished=False)
             self._boxes = (self._current, *self._boxes)
         self.wake()
+
+    def finish_earlier(self) -> None:
+        """Nothing is appended any more to the outboxes before the current session's."""
+        for box in self._boxes:
+            if box is not self._current and not box.finished:
+                box.finished = True
+                self.wake()
 
     def start(self) -> None:
         """Start the thread, once; to be called when the cell that caused it has ended."""

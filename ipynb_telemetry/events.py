@@ -123,8 +123,11 @@ KINDS = (
 
 
 def version() -> str:
-    """The version in the package's metadata."""
-    return metadata.version("ipynb-telemetry")
+    """The version in the package's metadata; `0` where a fork has another name."""
+    try:
+        return metadata.version("ipynb-telemetry")
+    except metadata.PackageNotFoundError:
+        return "0"
 
 
 def new_record(

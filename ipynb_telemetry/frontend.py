@@ -61,6 +61,11 @@ def describe() -> dict[str, str | None]:
     }
 
 
+def request_id() -> str:
+    """Tells the message that runs the current cell from others; empty where none does."""
+    return str(_execute_request().get("header", {}).get("msg_id", ""))
+
+
 def _execute_request() -> dict[str, Any]:
     """The message that runs the current cell; empty where the kernel does not say."""
     kernel = getattr(shell(), "kernel", None)

@@ -26,7 +26,7 @@ from ipynb_telemetry.adoption import adopt_leftovers as adopt_leftovers  # noqa:
 from ipynb_telemetry.backlog import MAX_BATCH_EVENTS, Backlog, Batch, first_batch
 from ipynb_telemetry.boundary import log
 from ipynb_telemetry.events import Record, encode, numbered
-from ipynb_telemetry.segments import Segment, append_whole, make_private
+from ipynb_telemetry.segments import Segment, append_whole, close_quietly, make_private
 
 MAX_SEGMENT_BYTES = 1024 * 1024
 _MAX_DONE_BYTES = 64 * 1024  # a segment that is all delivered and larger is forgotten
@@ -212,7 +212,8 @@ class Outbox:
         """Whether the file is there and as long as it was."""
         try:
             status = os.fstat(self._tail.descriptor)
-        except OSError:  # not opened yet, or closed by somebody else
+        except OSError:  # not opened yet, or closed by somebody else, who may open another
+            self._tail = self._tail._replace(descriptor=-1)
             return False
         return status.st_size == self._tail.size_bytes and status.st_nlink > 0
 
@@ -287,8 +288,7 @@ class Outbox:
                 os.fsync(descriptor)
             except OSError as failure:  # it is in the file all the same
                 log.warning("the outbox could not be synced: %s", failure)
-            finally:
-                os.close(descriptor)
+            close_quietly(descriptor)
 
     def _leave_done_segment(self) -> None:
         """Begin a new file where the current one is long, and all in it is delivered."""
@@ -302,5 +302,4 @@ class Outbox:
         descriptors, self._full = [*self._full, self._tail.descriptor], []
         self._tail = self._tail._replace(descriptor=-1)
         for descriptor in descriptors:
-            if descriptor >= 0:
-                os.close(descriptor)
+            close_quietly(descriptor)

@@ -39,13 +39,14 @@ class Painter:
             self._changed.set()
 
     @never_into_the_cell
-    def draw_now(self) -> None:
+    def draw_now(self, *, at_once: bool = False) -> None:
         """Draw in this thread, unless that was done just now: then the next frame does it.
 
-        There are front ends that do not show what a background thread has changed.
+        Args:
+            at_once: Draw in any case.
         """
         self._changed.set()
-        if time.monotonic() - self._last_s >= FRAME_S:
+        if at_once or time.monotonic() - self._last_s >= FRAME_S:
             self._draw_if_changed()
 
     def finish(self) -> None:

@@ -61,16 +61,22 @@ class Panel:
         self._refused = ""
         self._settling = False
         self._typed_s = 0.0
+        self._taking = threading.Lock()
+        self._session = session
         self.painter = Painter(self._draw)
         self._build()
         self.follow(session, latest_messages)
 
     def follow(self, session: Session, latest_messages: Messages) -> None:
         """Show `session` from now on, in the same widgets."""
+        if self._session is not session:
+            self._session.unobserve(self._on_change, names=_DRAWN)
+            self._session.unobserve(self._on_student, names="student")
         self._session, self._latest_messages = session, latest_messages
         self._settling, self._refused, self._question, self._purpose = False, "", None, None
         if not session.student:
             self._ask_for_the_first_name()
+        session.observe(self._on_student, names="student")
         session.observe(self._on_change, names=_DRAWN)
         self.painter.draw_now()
 
@@ -84,7 +90,8 @@ class Panel:
         Two outputs: a plain line for whoever opens the notebook without a kernel, which
         the panel hides while it lives, and the panel.
         """
-        show_not_running(self._id)
+        html, text = panel_html.off_line(self._id), panel_html.OFF_LINE
+        display({"text/html": html, "text/plain": text}, raw=True)
         view = {"version_major": 2, "version_minor": 0, "model_id": self._box.model_id}
         bundle = {"application/vnd.jupyter.widget-view+json": view, "text/plain": ""}
         display(bundle, raw=True)
@@ -92,7 +99,7 @@ class Panel:
     @never_into_the_cell
     def cell_ended(self) -> None:
         """On the kernel's main thread, after each cell: there every front end redraws."""
-        self.painter.draw_now()
+        self.painter.draw_now(at_once=True)
         if self._settling:
             self._typed_s = time.monotonic()
             self._look_again(SETTLED_S)
@@ -130,13 +137,14 @@ class Panel:
 
     @never_into_the_cell
     def _take_if_settled(self) -> None:
-        if not self._settling or self._session.busy:
-            return  # while a cell runs the last letters may be on their way: see cell_ended
-        missing_s = SETTLED_S - (time.monotonic() - self._typed_s)
-        if missing_s > 0.001:  # noqa: PLR2004  # a clock's rounding is not a letter
+        with self._taking:  # Enter twice is two timers, and one name
+            if not self._settling or self._session.busy:
+                return  # while a cell runs the last letters may be on their way: see cell_ended
+            missing_s = SETTLED_S - (time.monotonic() - self._typed_s)
+            self._settling = missing_s > 0.001  # noqa: PLR2004  # a clock's rounding is no letter
+        if self._settling:
             self._look_again(missing_s)
             return
-        self._settling = False
         self._take(normalize_student_name(self._name.value))
         self.painter.draw_now()
 
@@ -154,7 +162,7 @@ class Panel:
         purpose, self._purpose, self._question = self._purpose, None, None
         if purpose == "typo":
             self._session.rename(name)
-        elif purpose == "another":
+        elif purpose == "another" and name != self._session.student:
             self._session.hand_over(name)
         elif purpose == "name":
             self._session.take_name(name)
@@ -174,8 +182,8 @@ class Panel:
             )
 
     def _continue_as(self, name: str) -> None:
-        self._purpose = "name"
-        self._accept(name)
+        self._purpose, self._question = "name", None
+        self._take(name)
 
     def _ask_which(self) -> None:
         self._question = _Question(
@@ -189,6 +197,8 @@ class Panel:
 
     def _ask_for_name(self, purpose: Purpose) -> None:
         self._purpose, self._question, self._refused = purpose, None, ""
+        if purpose == "another":
+            self._name.value = ""  # hidden until now: nobody is typing in it
 
     def _ask_what_was_meant(self, name: str) -> None:
         near = did_you_mean(name, self._session.roster)[: _MAX_CHOICES - 1]
@@ -285,6 +295,10 @@ class Panel:
             self._question.choices[place].act()
         self.painter.draw_now()
 
+    @never_into_the_cell
+    def _on_student(self, _change: Bunch) -> None:
+        self._stop_asking()  # also when the name came from somewhere else
+
     def _on_change(self, _change: Bunch) -> None:
         self.painter.request()
 
@@ -293,11 +307,9 @@ class Panel:
     def _draw(self) -> None:
         session, purpose, question = self._session, self._purpose, self._question
         is_on, named = not session.off_because, bool(session.student)
-        if named and purpose == "name":
-            purpose = None  # the name has come from somewhere else
         at_work = is_on and named and not session.paused
         _write(self._status, panel_html.status(session))
-        _write(self._figures, panel_html.figures(session) if named else "")
+        _write(self._figures, panel_html.figures(session))
         _write(self._line, self._line_html(purpose, question) if is_on else "")
         _write(self._below, self._details_html())
         _set(self._hand, description="Lower hand" if session.hand_up else "Raise hand")
@@ -316,6 +328,7 @@ class Panel:
         _show(self._cancel, purpose != "name")
         _show(self._answers, is_on and question is not None)
         _show(self._exercises, named)
+        _send_again()
 
     def _line_html(self, purpose: Purpose | None, question: _Question | None) -> str:
         if question is not None:
@@ -337,15 +350,9 @@ class Panel:
         return ""
 
 
-def show_not_running(panel_id: str = "") -> None:
-    """The line for a saved notebook; the panel of `panel_id` hides it while it lives."""
-    html, text = panel_html.off_line(panel_id), panel_html.OFF_LINE
-    display({"text/html": html, "text/plain": text}, raw=True)
-
-
-def show_off(because: str) -> None:
-    html, text = panel_html.turned_off(because), f"Telemetry is off: {because}."
-    display({"text/html": html, "text/plain": text}, raw=True)
+def show_line(line: str) -> None:
+    """A plain line in the panel's place."""
+    display({"text/html": panel_html.plain_line(line), "text/plain": line}, raw=True)
 
 
 def _set(widget: widgets.Widget, **traits: object) -> None:
@@ -353,6 +360,22 @@ def _set(widget: widgets.Widget, **traits: object) -> None:
     for name, value in traits.items():
         if getattr(widget, name) != value:
             setattr(widget, name, value)
+            if threading.current_thread() is not threading.main_thread():
+                _written_in_background.add((widget, name))
+
+
+def _send_again() -> None:
+    """Say once more, on the main thread, what a background thread has written.
+
+    Colab does not draw what comes from a background thread.
+    """
+    if threading.current_thread() is threading.main_thread():
+        while _written_in_background:
+            widget, name = _written_in_background.pop()
+            widget.send_state(name)
+
+
+_written_in_background: set[tuple[widgets.Widget, str]] = set()
 
 
 def _write(widget: widgets.HTML, html: str) -> None:

@@ -12,6 +12,7 @@ from html import escape
 from importlib import resources
 from typing import Any
 
+from ipynb_telemetry.events import KINDS
 from ipynb_telemetry.session import Exercise, Session
 from ipynb_telemetry.status import delivery_line, extra_lines, host_name, status_of
 
@@ -43,8 +44,8 @@ def live_style(panel_id: str) -> str:
     return f"{style()}<style>.ipt-off-{panel_id} {{display: none}}</style>"
 
 
-def turned_off(because: str) -> str:
-    return _block(f"<p>Telemetry is off: {escape(because)}.</p>")
+def plain_line(line: str) -> str:
+    return _block(f"<p>{escape(line)}</p>")
 
 
 def status(session: Session) -> str:
@@ -60,16 +61,23 @@ def status(session: Session) -> str:
 
 
 def figures(session: Session) -> str:
-    """Counts, progress and delivery."""
+    """Counts, progress and delivery, once there is a name; and what else there is to say."""
+    muted = "".join(
+        f'<p class="ipt-muted" dir="auto">{escape(line)}</p>'
+        for line in (delivery_line(session), *extra_lines(session))
+        if line
+    )
+    if not session.student:
+        return _block(muted) if muted else ""
     counts = (("Cells", session.cells), ("Passed", session.passed), ("Failed", session.failed))
     spans = "".join(f"<span>{word} <b>{number}</b></span>" for word, number in counts)
-    lines = [line for line in (delivery_line(session), *extra_lines(session)) if line]
-    muted = "".join(f'<p class="ipt-muted" dir="auto">{escape(line)}</p>' for line in lines)
     return _block(f'<div class="ipt-figures">{spans}{_progress(session)}</div>{muted}')
 
 
 def purpose(session: Session) -> str:
     """What giving a name means, said before it is given."""
+    if not session.host:
+        return ""
     return _block(
         '<p class="ipt-muted">Your name, the cells you run and your test results go to '
         f"{escape(host_name(session.host))}, for your teacher to see.</p>"
@@ -108,12 +116,16 @@ def exercises(session: Session) -> str:
 
 
 def sent(messages: Sequence[dict[str, Any]], host: str) -> str:
-    """The last events exactly as they are sent, newest first."""
-    where = f"<p>To <b>{escape(host_name(host))}</b>, newest first. Nothing else is sent.</p>"
-    if not messages:
-        return _details(f"{where}<p>Nothing has been recorded yet.</p>")
+    """The last events exactly as they are sent, newest first, and what each kind is about."""
+    place = f"To <b>{escape(host_name(host))}</b>" if host else "Nothing is sent yet"
+    where = (
+        f"<p>{place}, with this notebook's key and the time of sending: the last events of this "
+        "session, newest first, exactly as they are.</p>"
+    )
     events = "\n".join(json.dumps(message, ensure_ascii=False, indent=1) for message in messages)
-    return _details(f'{where}<pre dir="ltr">{escape(events)}</pre>')
+    shown = f'<pre dir="ltr">{escape(events)}</pre>' if events else "<p>None so far.</p>"
+    kinds = "".join(f"<tr><td>{kind.event}</td><td>{kind.when}</td></tr>" for kind in KINDS)
+    return _details(f"{where}{shown}<table><tbody>{kinds}</tbody></table>")
 
 
 def _progress(session: Session) -> str:

@@ -59,9 +59,14 @@ class Segment:
                 yield line, end
 
     def size_bytes(self) -> int:
-        """Zero where it has gone."""
-        with contextlib.suppress(FileNotFoundError), self._opened() as file:
-            return os.fstat(file.fileno()).st_size
+        """How long it is; 0 where it has gone.
+
+        Raises:
+            OSError: It is there, but that cannot be found out now.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            is_open = self._descriptor >= 0
+            return (os.fstat(self._descriptor) if is_open else self.path.stat()).st_size
         return 0
 
     def has_border_at(self, offset: int) -> bool:
@@ -82,8 +87,7 @@ class Segment:
 
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        close_quietly(descriptor)
 
     def _opened(self) -> BinaryIO:
         """With an empty buffer: what was half a line at the last look may be another by now."""
@@ -120,6 +124,12 @@ def write_private(path: Path, content: bytes, flags: int = 0) -> None:
     try:
         append_whole(descriptor, content, size_bytes=os.fstat(descriptor).st_size)
     finally:
+        os.close(descriptor)
+
+
+def close_quietly(descriptor: int) -> None:
+    """Close it, unless it is none (-1), or somebody else has closed it."""
+    with contextlib.suppress(OSError):
         os.close(descriptor)
 
 

@@ -74,16 +74,17 @@ def resolve(
     if not notebook_id.strip():
         msg = 'notebook_id must not be empty. Example: setup_telemetry("D3_Datetimes")'
         raise ValueError(msg)
+    off_because = _off_because(enabled)
     return Settings(
         notebook_id=notebook_id,
         host=_host(host, blocked),
         api_key=_api_key(api_key, blocked),
         student=_student(student, notes),
-        roster=_roster(roster, notes),
+        roster=() if off_because else _roster(roster, notes),
         exercises=_exercises(exercises),
         cohort=_cohort(cohort),
         send_code=_send_code(send_code, notes),
-        off_because=_off_because(enabled),
+        off_because=off_because,
         state_folder=state_folder(),
         blocked_because=" ".join(blocked),
         notes=tuple(notes),

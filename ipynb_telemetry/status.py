@@ -25,7 +25,7 @@ def status_of(session: Session) -> Status:
     if needs_attention:
         return Status("attention", "Needs attention", needs_attention)
     if session.paused:
-        return Status("paused", "Paused", "Nothing is counted, recorded or sent.")
+        return Status("paused", "Paused", "Nothing you do now is counted, recorded or sent.")
     if not session.student:
         return Status("waiting", "Waiting for your name", _waiting_for_name(session))
     if session.problem is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
+from ipynb_telemetry import frontend
 from ipynb_telemetry.boundary import log, never_into_the_cell, report_failure
 from ipynb_telemetry.events import MAX_ERROR_CHARS
 from ipynb_telemetry.session import Session
@@ -31,6 +32,8 @@ class _RunningCell:
     """IPython's, the same object at its beginning and its end; None: the cell that set up."""
     thread: int
     began_s: float
+    request: str
+    """The message that runs it; empty where there is none."""
     tracked: tuple[Session, str, int] | None = None
 
     @property
@@ -150,6 +153,11 @@ class Tracking:
 
     @never_into_the_cell
     def _before(self, info: Any) -> None:
+        # What set us up outside a visible cell, as a start-up file does, has no end of its own.
+        request = frontend.request_id()
+        self._running = [
+            cell for cell in self._running if cell.info is not None or cell.request == request
+        ]
         self._begin(info)
 
     @never_into_the_cell
@@ -165,7 +173,9 @@ class Tracking:
             self._cell_ended()
 
     def _begin(self, info: Any) -> None:
-        self._running.append(_RunningCell(info, threading.get_ident(), time.perf_counter()))
+        self._running.append(
+            _RunningCell(info, threading.get_ident(), time.perf_counter(), frontend.request_id())
+        )
         self.session.busy = True
 
     def _running_here(self) -> _RunningCell | None:

@@ -9,7 +9,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
+import uuid
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +31,7 @@ QUIET = {
     },
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
+MAX_SOCKET_PATH = 104  # on macOS; Linux has a few more
 THEMES = "@jupyterlab/apputils-extension:themes"
 
 
@@ -46,6 +49,7 @@ class JupyterServer:
         self.notebooks = folder / "notebooks"
         self.token = secrets.token_hex(8)
         self.url = ""
+        self._runtime = tempfile.TemporaryDirectory(prefix="ipt-")  # short: see _transport
         self._log = folder / "jupyter.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._log_file: IO[bytes] | None = None
@@ -56,11 +60,12 @@ class JupyterServer:
         Raises:
             AssertionError: It ended early; with what it printed.
         """
-        for name in ("config/labconfig", "data/kernels", "runtime", "ipython", "notebooks"):
+        for name in ("config/labconfig", "data/kernels", "ipython", "notebooks"):
             (self.folder / name).mkdir(parents=True)
         config = self.folder / "config"
+        kernels = {"KernelManager": {"transport": _transport(self._runtime.name)}}
         for name, settings in _config(self.token, self.notebooks).items():
-            (config / name).write_text(json.dumps(settings))
+            (config / name).write_text(json.dumps(settings | kernels))
         (config / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(QUIET))
         self._log_file = self._log.open("wb")
         self._process = subprocess.Popen(
@@ -76,15 +81,16 @@ class JupyterServer:
 
     def stop(self) -> None:
         """End it and, with it, its kernels."""
-        if self._process is None or self._log_file is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._log_file.close()
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._log_file is not None:
+            self._log_file.close()
+        self._runtime.cleanup()
 
     def log(self) -> str:
         """What it has printed so far."""
@@ -137,7 +143,7 @@ class JupyterServer:
         assert self._process is not None
         if self._process.poll() is not None:
             return True
-        for path in (self.folder / "runtime").glob("*server-*.json"):
+        for path in Path(self._runtime.name).glob("*server-*.json"):
             try:
                 self.url = json.loads(path.read_text())["url"]
             except ValueError:  # half written
@@ -152,7 +158,6 @@ class JupyterServer:
         folders = {
             "JUPYTER_CONFIG_DIR": "config",
             "JUPYTER_DATA_DIR": "data",
-            "JUPYTER_RUNTIME_DIR": "runtime",
             "JUPYTERLAB_SETTINGS_DIR": "settings",
             "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
             "IPYTHONDIR": "ipython",
@@ -160,6 +165,7 @@ class JupyterServer:
         return {
             **kept,
             **{name: str(self.folder / folder) for name, folder in folders.items()},
+            "JUPYTER_RUNTIME_DIR": self._runtime.name,
             "JUPYTER_PLATFORM_DIRS": "1",  # without it, a warning about where folders will move
         }
 
@@ -205,6 +211,16 @@ def _config(token: str, notebooks: Path) -> dict[str, dict[str, dict[str, object
             "JupyterNotebookApp": {"expose_app_in_browser": True},
         }
     }
+
+
+def _transport(runtime: str) -> str:
+    """How kernels are spoken to: Unix sockets, where their paths are short enough.
+
+    Jupyter chooses a TCP port seconds before its kernel binds it. On a busy machine another
+    program has it by then, now and then, and the kernel never starts (seen once in 60).
+    """
+    longest = f"{runtime}/kernel-{uuid.uuid4()}-ipc-99"
+    return "ipc" if sys.platform != "win32" and len(longest) < MAX_SOCKET_PATH else "tcp"
 
 
 def _a_free_port() -> int:

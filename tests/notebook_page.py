@@ -41,6 +41,7 @@ class NotebookPage(ABC):
     # Scripts, each one expression.
     ready: str
     dirty: str
+    all_put_out: str  # takes a cell whose prompt has its number again
     run_all_script: str
     restart_script: str
     save_script: str
@@ -106,7 +107,7 @@ class NotebookPage(ABC):
     def wait_for_cell(self, number: int, *, timeout_s: float = 30) -> None:
         """Wait until the run begun by `run_cell_no_wait` has ended."""
         self.page.wait_for_function(
-            "cell => cell.runOfTest.ended",
+            f"cell => cell.runOfTest.ended && ({self.all_put_out})(cell)",
             arg=self.cells.nth(number).element_handle(),
             timeout=timeout_s * 1000,
         )
@@ -203,6 +204,7 @@ class JupyterLabPage(NotebookPage):
         );
     })()"""
     dirty = "window.jupyterapp.shell.currentWidget.context.model.dirty"
+    all_put_out = "cell => true"  # the number comes last here
     run_all_script = "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
     # Through the server's own interface, typing stuck at the first letter afterwards.
     restart_script = "window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()"
@@ -234,15 +236,19 @@ class Notebook6Page(NotebookPage):
         );
     })()"""
     dirty = "window.Jupyter.notebook.dirty"
-    run_all_script = """() => new Promise(resolve => {
-        const notebook = window.Jupyter.notebook;
-        notebook.execute_all_cells();
-        const stars = () => notebook.get_cells().some(
-            cell => cell.element.find(".input_prompt").text().includes("*")
-        );
-        const look = () => stars() ? setTimeout(look, 20) : resolve();
+    # The number comes with the answer to the request, the outputs on a channel of their own.
+    all_put_out = """element => {
+        const request = window.jQuery(element).data("cell").last_msg_id;
+        return window.Jupyter.notebook.kernel._msg_callbacks[request]?.iopub_done ?? true;
+    }"""
+    run_all_script = f"""() => new Promise(resolve => {{
+        window.Jupyter.notebook.execute_all_cells();
+        const ended = cell => !cell.querySelector(".input_prompt").textContent.includes("*")
+            && ({all_put_out})(cell);
+        const cells = [...document.querySelectorAll("#notebook-container .code_cell")];
+        const look = () => cells.every(ended) ? resolve() : setTimeout(look, 20);
         look();
-    })"""
+    }})"""
     restart_script = """new Promise(resolve => {
         window.Jupyter.notebook.events.one("kernel_ready.Kernel", () => resolve());
         window.Jupyter.notebook.restart_kernel({confirm: false});

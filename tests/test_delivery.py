@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from capture_server import SELF_SIGNED, CaptureServer, Event, Fault
-from deliveries import KEY, SESS, Lesson, a_dead_session, numbers, set_aside
+from deliveries import KEY, SESS, SOON_S, Lesson, a_dead_session, numbers, run_python, set_aside
 from kept_events import kept_events
 from waiting import wait_until
 
@@ -22,18 +19,28 @@ from ipynb_telemetry.backlog import MAX_BATCH_EVENTS
 from ipynb_telemetry.delivery import GATHER_S, Delivery, Report
 from ipynb_telemetry.outbox import Outbox
 
+Begin: TypeAlias = Callable[..., Lesson]
+
 
 @pytest.fixture
-def lesson(state_dir: Path, server: CaptureServer) -> Iterator[Lesson]:
-    """A session of Sara's whose events are for `server`. Its delivery has not started."""
-    lesson = Lesson(state_dir, server.url)
-    yield lesson
-    end(lesson, server)
+def begin(state_dir: Path, server: CaptureServer) -> Iterator[Begin]:
+    """Begins a session whose events are for `server`; takes what `Lesson` takes."""
+    lessons: list[Lesson] = []
 
+    def begin(**options: Any) -> Lesson:
+        lessons.append(Lesson(state_dir, **{"host": server.url, **options}))
+        return lessons[-1]
 
-def end(lesson: Lesson, server: CaptureServer) -> None:
+    yield begin
     server.release()
-    lesson.delivery.stop(deadline_s=10)
+    for lesson in lessons:
+        lesson.delivery.stop(deadline_s=10)
+
+
+@pytest.fixture
+def lesson(begin: Begin) -> Lesson:
+    """A session of Sara's whose delivery has not started."""
+    return begin()
 
 
 # When all is well
@@ -63,7 +70,6 @@ def test_an_event_after_a_quiet_time_leaves_at_once_too(
 
 def test_events_leave_in_batches_under_load(lesson: Lesson, server: CaptureServer) -> None:
     server.delay_s = 60
-    lesson.attempt_s = None
     lesson.delivery.start()
     lesson.happens(0)
     wait_until(lambda: server.requests)
@@ -108,9 +114,9 @@ def test_the_report_is_true_when_all_is_well(lesson: Lesson) -> None:
 
 
 def test_every_event_of_10_000_that_waited_arrives_once(
-    state_dir: Path, server: CaptureServer
+    begin: Begin, server: CaptureServer
 ) -> None:
-    lesson = Lesson(state_dir, server.url, clock=time.monotonic)
+    lesson = begin(clock=time.monotonic)
     server.stop()
     lesson.delivery.start()
     for number in range(10_000):
@@ -121,9 +127,9 @@ def test_every_event_of_10_000_that_waited_arrives_once(
     back_s = time.monotonic()
 
     wait_until(lambda: lesson.report.delivered == 10_000, timeout_s=60)
-    print(f"10,000 events took {time.monotonic() - back_s:.1f} s after the server's return")
+    # For the benchmarks' sake: how long it may take is said there.
+    print(f"10,000 events took {time.monotonic() - back_s:.1f} s after the server's return")  # noqa: T201
     assert numbers(server.events) == list(range(10_000))
-    end(lesson, server)
 
 
 # Whatever the server does
@@ -156,6 +162,13 @@ def recover(server: CaptureServer) -> None:
         server.start()
 
 
+HANGING = {"hangs for ever", "answers after we gave up", "hangs"}
+
+
+def patience_s(fault: str) -> float | None:
+    return SOON_S if fault in HANGING else None
+
+
 FAULTS = {
     "refuses connections": (be_down, "UNREACHABLE"),
     "resets in the middle": (answering(Fault.RESET), "UNREACHABLE"),
@@ -179,8 +192,9 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_nothing_is_lost_when_the_server(lesson: Lesson, server: CaptureServer, fault: str) -> None:
+def test_nothing_is_lost_when_the_server(begin: Begin, server: CaptureServer, fault: str) -> None:
     misbehave, outcome = FAULTS[fault]
+    lesson = begin(attempt_s=patience_s(fault))
     misbehave(server)
     lesson.delivery.start()
     for number in range(5):
@@ -197,16 +211,21 @@ def test_nothing_is_lost_when_the_server(lesson: Lesson, server: CaptureServer, 
     assert numbers(server.events) == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(
-    "misbehave",
-    [hear_but_answer_too_late, answering(Fault.HANG), answering(Fault.RESET), answering(504)],
-    ids=["answers after we gave up", "hangs", "resets", "gets lost behind a proxy"],
-)
+HEARD_ALL_THE_SAME = {
+    "answers after we gave up": hear_but_answer_too_late,
+    "hangs": answering(Fault.HANG),
+    "resets": answering(Fault.RESET),
+    "gets lost behind a proxy": answering(504),
+}
+
+
+@pytest.mark.parametrize("fault", HEARD_ALL_THE_SAME)
 def test_what_was_heard_without_our_knowing_is_repeated_as_it_was(
-    lesson: Lesson, server: CaptureServer, misbehave: Callable[[CaptureServer], None]
+    begin: Begin, server: CaptureServer, fault: str
 ) -> None:
     server.accepts_anyway = True
-    misbehave(server)
+    HEARD_ALL_THE_SAME[fault](server)
+    lesson = begin(attempt_s=patience_s(fault))
     lesson.delivery.start()
     lesson.happens(1)
     wait_until(lambda: lesson.report.outcome in {"UNREACHABLE", "BUSY"})
@@ -245,10 +264,10 @@ def test_a_name_that_cannot_be_looked_up_loses_nothing(
 
 
 def test_a_certificate_that_is_not_trusted_loses_nothing(
-    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with CaptureServer(tls=True) as server:
-        lesson = Lesson(state_dir, server.url)
+        lesson = begin(host=server.url)
         lesson.delivery.start()
         lesson.happens(1)
         wait_until(lambda: lesson.report.reason == "its certificate cannot be trusted")
@@ -258,10 +277,10 @@ def test_a_certificate_that_is_not_trusted_loses_nothing(
         lesson.time_passes(61)
 
         wait_until(lambda: numbers(server.events) == [1])
-        end(lesson, server)
 
 
-def test_a_day_of_misfortunes_is_over_in_the_end(lesson: Lesson, server: CaptureServer) -> None:
+def test_a_day_of_misfortunes_is_over_in_the_end(begin: Begin, server: CaptureServer) -> None:
+    lesson = begin(attempt_s=SOON_S)
     lesson.delivery.start()
     for number, (misbehave, outcome) in enumerate(FAULTS.values()):
         recover(server)
@@ -286,8 +305,8 @@ def is_cell(*cells: int) -> Callable[[Event], bool]:
 
 @pytest.mark.parametrize(
     "culprits",
-    [(57,), (0,), (99,), (0, 99), (41, 42), (98, 97, 96), tuple(range(25)), tuple(range(40, 80))],
-    ids=["one", "the first", "the last", "two", "neighbours", "three near the end", "many", "more"],
+    [(57,), (0,), (99,), (0, 99), (41, 42), (98, 97, 96), tuple(range(21))],
+    ids=["one", "the first", "the last", "two", "neighbours", "three near the end", "many"],
 )
 def test_whoever_is_refused_is_set_aside_alone(
     lesson: Lesson, server: CaptureServer, culprits: tuple[int, ...]
@@ -428,39 +447,25 @@ def test_the_server_is_left_alone_for_as_long_as_it_asks(
     wait_until(lambda: numbers(server.events) == [1])
 
 
-def test_waiting_costs_next_to_nothing(state_dir: Path, server: CaptureServer) -> None:
-    lesson = Lesson(state_dir, server.url, clock=time.monotonic)
+def test_waiting_costs_next_to_nothing(begin: Begin, server: CaptureServer) -> None:
     server.answer = Fault.HANG_UP
+    lesson = begin(clock=time.monotonic)
     lesson.delivery.start()
     lesson.happens(1)
+    lesson.begin("11111111", student=None)
+    lesson.happens(2)  # waits for a name
 
-    wait_until(lambda: len(server.requests) == 4)
+    wait_until(lambda: len(server.requests) == 3)
 
-    # Each round reports at least once; between two attempts there is no reason for many.
+    # Each round says something; between two attempts there is no reason for many.
     assert len(lesson.reports) < 20
-    end(lesson, server)
-
-
-def test_events_that_cannot_be_sent_yet_are_left_alone(
-    state_dir: Path, server: CaptureServer
-) -> None:
-    lesson = Lesson(state_dir, server.url, student=None, clock=time.monotonic)
-    lesson.delivery.start()
-    lesson.happens(1)
-    wait_until(lambda: lesson.reports)
-    seen = len(lesson.reports)
-
-    wait_until(lambda: time.monotonic() > lesson.delivery._next_adoption_s - 58)
-
-    assert len(lesson.reports) - seen < 5  # what is needed to sync the file, no more
-    end(lesson, server)
 
 
 # Names and places
 
 
-def test_events_wait_for_a_name(state_dir: Path, server: CaptureServer) -> None:
-    lesson = Lesson(state_dir, server.url, student=None)
+def test_events_wait_for_a_name(begin: Begin, server: CaptureServer) -> None:
+    lesson = begin(student=None)
     lesson.delivery.start()
     for number in range(3):
         lesson.happens(number)
@@ -471,13 +476,10 @@ def test_events_wait_for_a_name(state_dir: Path, server: CaptureServer) -> None:
 
     wait_until(lambda: lesson.report.delivered == 3)
     assert {event["distinct_id"] for event in server.events} == {"SARA"}
-    end(lesson, server)
 
 
-def test_events_wait_until_it_is_known_where_they_go(
-    state_dir: Path, server: CaptureServer
-) -> None:
-    lesson = Lesson(state_dir, host=None)
+def test_events_wait_until_it_is_known_where_they_go(begin: Begin, server: CaptureServer) -> None:
+    lesson = begin(host=None)
     lesson.delivery.start()
     lesson.happens(1)
     lesson.let_a_round_pass()
@@ -487,7 +489,6 @@ def test_events_wait_until_it_is_known_where_they_go(
     lesson.delivery.wake()
 
     wait_until(lambda: numbers(server.events) == [1])
-    end(lesson, server)
 
 
 def test_a_leftover_goes_out_under_its_own_name(lesson: Lesson, server: CaptureServer) -> None:
@@ -529,14 +530,13 @@ def test_a_leftover_is_reported_until_it_has_gone(lesson: Lesson, server: Captur
     assert lesson.report.delivered == 0
 
     recover(server)
-    lesson.time_passes(61)
 
-    wait_until(lambda: lesson.report.leftover == 0)
+    wait_until(lambda: time_goes_on(lesson) and lesson.report.leftover == 0)
     wait_until(lambda: not list(lesson.state_dir.glob("outbox/dead0001*")))
     assert lesson.report.delivered == 0
 
 
-@pytest.mark.parametrize("host", [None, "", "http://127.0.0.1:80x0", "  ", "posthog.com"])
+@pytest.mark.parametrize("host", [None, "http://127.0.0.1:80x0"])
 def test_a_leftover_that_belongs_nowhere_is_set_aside(
     lesson: Lesson, server: CaptureServer, host: str | None
 ) -> None:
@@ -551,8 +551,9 @@ def test_a_leftover_that_belongs_nowhere_is_set_aside(
 
 
 def test_a_dead_server_of_yesterdays_does_not_hold_up_todays(
-    lesson: Lesson, server: CaptureServer
+    begin: Begin, server: CaptureServer
 ) -> None:
+    lesson = begin(attempt_s=SOON_S)
     with CaptureServer() as yesterdays:
         yesterdays.answer = Fault.HANG
         a_dead_session(lesson.state_dir, yesterdays.url)
@@ -580,9 +581,11 @@ def test_a_dead_server_of_todays_does_not_hold_up_yesterdays(
         assert lesson.report.outcome == "UNREACHABLE"
 
 
-def test_the_current_sessions_own_go_first(state_dir: Path, server: CaptureServer) -> None:
+def test_the_current_sessions_own_go_first(
+    begin: Begin, state_dir: Path, server: CaptureServer
+) -> None:
     a_dead_session(state_dir, server.url, events=MAX_BATCH_EVENTS + 1)
-    lesson = Lesson(state_dir, server.url, attempt_s=None)
+    lesson = begin()
     server.delay_s = 60
     lesson.delivery.start()
     wait_until(lambda: server.requests)
@@ -597,7 +600,6 @@ def test_the_current_sessions_own_go_first(state_dir: Path, server: CaptureServe
         SESS,
         "dead0001",
     ]
-    end(lesson, server)
 
 
 def test_another_student_begins_with_figures_of_their_own(
@@ -683,9 +685,9 @@ def test_nothing_is_left_behind_when_all_is_delivered(
 
 
 def test_a_server_that_hangs_does_not_hold_up_the_end(
-    state_dir: Path, server: CaptureServer
+    begin: Begin, state_dir: Path, server: CaptureServer
 ) -> None:
-    lesson = Lesson(state_dir, server.url, attempt_s=None)
+    lesson = begin(clock=time.monotonic)
     server.answer = Fault.HANG
     lesson.delivery.start()
     lesson.happens(1)
@@ -703,8 +705,8 @@ def is_running() -> bool:
     return any(thread.name == "ipynb-telemetry" for thread in threading.enumerate())
 
 
-def test_nothing_is_sent_after_the_end(state_dir: Path, server: CaptureServer) -> None:
-    lesson = Lesson(state_dir, server.url, attempt_s=None)
+def test_nothing_is_sent_after_the_end(begin: Begin, server: CaptureServer) -> None:
+    lesson = begin()
     for number in range(MAX_BATCH_EVENTS + 1):
         lesson.happens(number)
     server.delay_s = 60
@@ -765,7 +767,7 @@ def test_a_script_that_ends_at_once_has_sent_its_events(
     run_python(
         f"""if True:
         import atexit, pathlib, deliveries
-        lesson = deliveries.Lesson(pathlib.Path({str(state_dir)!r}), {server.url!r}, attempt_s=None)
+        lesson = deliveries.Lesson(pathlib.Path({str(state_dir)!r}), {server.url!r})
         atexit.register(lesson.delivery.stop, deadline_s=30)
         lesson.happens(1)
         lesson.delivery.start()
@@ -804,13 +806,13 @@ def test_there_is_one_thread_however_many_start_it(lesson: Lesson, server: Captu
 
 
 def test_a_listener_that_fails_stops_nothing(
-    state_dir: Path, server: CaptureServer, telemetry_log: list[Any]
+    begin: Begin, state_dir: Path, server: CaptureServer, telemetry_log: list[Any]
 ) -> None:
     def fail(_: Report) -> None:
         raise ValueError("no panel")  # noqa: EM101, TRY003
 
     delivery = Delivery(state_dir, fail)
-    lesson = Lesson(state_dir, server.url)
+    lesson = begin()
     lesson.delivery = delivery
     lesson.begin("11111111", "SARA")
     delivery.start()
@@ -821,7 +823,6 @@ def test_a_listener_that_fails_stops_nothing(
     wait_until(lambda: numbers(server.events) == [1, 2])
 
     assert "no panel" in str(telemetry_log[0].exc_info[1])
-    end(lesson, server)
 
 
 class BrokenOutbox(Outbox):
@@ -855,20 +856,6 @@ def test_an_outbox_that_fails_does_not_hold_up_the_others(
 # What is imported, and when
 
 
-def run_python(script: str) -> str:
-    """What `script` prints; it can import what the tests can."""
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        check=True,
-        timeout=60,
-        text=True,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    return done.stdout
-
-
 def test_the_sdk_is_not_imported_by_the_setup_cell() -> None:
     loaded = run_python(
         """if True:
@@ -887,9 +874,8 @@ def test_the_sdk_is_imported_when_there_is_something_to_send(
     loaded = run_python(
         f"""if True:
         import pathlib, sys, deliveries
-        lesson = deliveries.Lesson(
-            pathlib.Path({str(state_dir)!r}), {server.url!r}, student=None, attempt_s=None
-        )
+        folder = pathlib.Path({str(state_dir)!r})
+        lesson = deliveries.Lesson(folder, {server.url!r}, student=None)
         lesson.delivery.start()
         lesson.happens(1)
         lesson.let_a_round_pass()

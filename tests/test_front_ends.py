@@ -77,16 +77,16 @@ def test_a_kernel_can_be_restarted_and_a_page_reloaded(front_end: FrontEnd) -> N
 
 
 def test_cells_can_be_rewritten_and_run_one_after_the_other(front_end: FrontEnd) -> None:
-    notebook = front_end.open(["pass", "print('second')", "1 / 0", "print('never')"])
+    notebook = front_end.open(["pass", "print('second')", "1 / 0"])
     source = 'def ask(what):\n    if what:\n        return ["(" + what]\n\nprint(ask("half")) # "'
 
     notebook.replace_cell_source(0, source)
     notebook.run_all()
 
     assert notebook.sources()[0] == source
-    assert [notebook.output_text(number) for number in (0, 1, 3)] == ["['(half']", "second", ""]
+    assert [notebook.output_text(number) for number in (0, 1)] == ["['(half']", "second"]
     assert "ZeroDivisionError" in notebook.output_text(2)
-    assert [notebook.prompt_of(number) for number in range(4)] == ["1", "2", "3", ""]
+    assert [notebook.prompt_of(number) for number in range(3)] == ["1", "2", "3"]
 
 
 def test_a_page_can_be_used_while_a_cell_runs(front_end: FrontEnd, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipynb_telemetry import panel_html
+from ipynb_telemetry.events import KINDS
 from ipynb_telemetry.session import Session
 
 HOSTILE = "<img src=x onerror=alert(1)> $x$ & \"quoted\" 'too'"
@@ -26,7 +27,7 @@ def test_foreign_text_is_escaped_wherever_it_is_shown() -> None:
             panel_html.preview(HOSTILE, cell_runs=False),
             panel_html.refusal(HOSTILE),
             panel_html.question(HOSTILE),
-            panel_html.turned_off(HOSTILE),
+            panel_html.plain_line(HOSTILE),
         )
     )
 
@@ -37,6 +38,7 @@ def test_foreign_text_is_escaped_wherever_it_is_shown() -> None:
 
 def test_the_counts_stand_right_behind_their_words() -> None:
     session = Session("D3")
+    session.take_name("Sara")
     for _ in range(12):
         session.run_cell("one", "")
     for number in range(4):
@@ -51,6 +53,7 @@ def test_the_counts_stand_right_behind_their_words() -> None:
 
 def test_the_progress_bar_tells_its_values() -> None:
     session = Session("D3")
+    session.take_name("Sara")
     session.expected = ("exercise_1", "exercise_2", "exercise_3", "exercise_4", "exercise_5")
     for number in (1, 2, 3):
         session.end_test(f"exercise_{number}", ok=True, ms=1, err=None)
@@ -67,3 +70,17 @@ def test_expected_exercises_are_listed_before_they_are_tried() -> None:
     session.expected = ("exercise_1",)
 
     assert "Not tried" in panel_html.exercises(session)
+
+
+def test_notes_are_shown_before_there_is_a_name() -> None:
+    session = Session("D3")
+    session.note("TELEMETRY_ROSTER was ignored.")
+
+    assert "TELEMETRY_ROSTER was ignored." in panel_html.figures(session)
+
+
+def test_each_kind_of_event_is_explained_where_what_is_sent_is_shown() -> None:
+    html = panel_html.sent([], "http://127.0.0.1:8642")
+
+    for kind in KINDS:
+        assert f"<td>{kind.event}</td><td>{kind.when}</td>" in html

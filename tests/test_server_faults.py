@@ -1,23 +1,19 @@
 """What a server or the way to it can do to a lesson: nothing is lost, and the panel is right.
 
-A real kernel and a real HTTP server on loopback. What the panel says is read from the live
-widgets, where the front end has it from.
+In a real kernel, with a real HTTP server on loopback.
 """
 
 from __future__ import annotations
 
-import ast
-import html
 import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from capture_server import SELF_SIGNED, CaptureServer, Fault
-from kernel_fixtures import SETUP, Classroom, Lesson, NewKernel
-from kernels import Kernel, Ran
+from kernel_fixtures import Classroom, Lesson, NewKernel
+from shown import felt, panel_of, set_up
 from waiting import wait_until
 
 WORK = """
@@ -33,39 +29,13 @@ INTERCEPTED = (
     f"{SAFE} and will be sent when the connection is back."
 )
 KEY_REFUSED = (
-    "Needs attention SARA {host} does not take this notebook's key. "
-    f"Tell your teacher. {SAFE}."
+    f"Needs attention SARA {{host}} does not take this notebook's key. Tell your teacher. {SAFE}."
 )
 NOT_POSTHOG = (
     "Needs attention SARA {host} is not a PostHog server (it said 404: told to answer 404). "
     f"Tell your teacher. {SAFE}."
 )
 ALL_DELIVERED = "Active SARA Cells 1 Passed 0 Failed 0 all 4 events delivered to {host}"
-
-SHOWN_TEXT = """
-import ipywidgets, sys
-_models = vars(sys.modules["ipywidgets.widgets.widget"]).get("_instances")
-if _models is None:  # ipywidgets 7
-    _models = ipywidgets.Widget.widgets
-[
-    model.value
-    for model in list(_models.values())
-    if isinstance(model, ipywidgets.HTML) and model.layout.display != "none"
-]
-"""
-
-
-def panel_of(kernel: Kernel) -> str:
-    """The words on the panel, without those for screen readers and the marks."""
-    blocks = ast.literal_eval(kernel.run(SHOWN_TEXT, store_history=False).results[0])
-    markup = re.sub(r"<style>.*?</style>|<span[^>]*aria-hidden.*?</span>", "", " ".join(blocks))
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", markup)).split())
-
-
-def felt(*cells: Ran) -> list[tuple[str, str, str]]:
-    """What cells have shown that they would not show without telemetry."""
-    shown = [(ran.stdout, ran.stderr, ran.error) for ran in cells]
-    return [each for each in shown if any(each)]
 
 
 @dataclass(frozen=True)
@@ -136,3 +106,154 @@ def test_nothing_is_lost_and_the_panel_is_right_when_the_server(
     assert [event["event"] for event in events] == EVENTS
     assert [event["properties"]["seq"] for event in events] == [0, 1, 2, 3]
     assert felt(*cells) == []
+
+
+def test_a_call_returns_while_the_server_hangs(lesson: Lesson, server: CaptureServer) -> None:
+    server.answer = Fault.HANG
+    lesson.set_up(host=server.url)
+    wait_until(lambda: server.requests)
+
+    cell = lesson.run(f"for _ in range(100):{WORK.replace(chr(10), chr(10) + '    ')}")
+
+    # The first attempt has not been given up yet: what waited for the network still would.
+    wait_until(lambda: "Active SARA Cells 100 " in panel_of(lesson.kernel))
+    assert len(server.requests) == 1
+    assert felt(cell) == []
+
+
+def test_nothing_follows_a_redirect(lesson: Lesson, server: CaptureServer) -> None:
+    host = server.url.removeprefix("http://")
+    with CaptureServer() as elsewhere:
+        server.redirect_to(f"{elsewhere.url}/batch/")
+
+        cells = [lesson.set_up(host=server.url), lesson.run(WORK)]
+        wait_until(lambda: INTERCEPTED.format(host=host) in panel_of(lesson.kernel))
+        _end_of_trouble(server)
+
+        wait_until(lambda: ALL_DELIVERED.format(host=host) in panel_of(lesson.kernel))
+        assert [event["event"] for event in server.distinct().values()] == EVENTS
+        assert elsewhere.requests == []
+        assert felt(*cells) == []
+
+
+def test_a_server_is_left_alone_for_as_long_as_it_asks(
+    lesson: Lesson, server: CaptureServer
+) -> None:
+    server.answer, server.headers = 429, {"Retry-After": "3"}
+
+    lesson.set_up(host=server.url)
+    wait_until(lambda: server.requests)
+    server.answer = 200
+    cell = lesson.run(WORK)  # new events change nothing about it
+
+    wait_until(lambda: len(server.distinct()) == 4)
+    first, second = server.requests[:2]
+    assert second.arrived_s - first.arrived_s >= 3
+    assert felt(cell) == []
+
+
+def test_a_host_is_found_again_when_its_name_is_known_again(
+    lesson: Lesson, server: CaptureServer
+) -> None:
+    host = server.url.removeprefix("http://").replace("127.0.0.1", "posthog.school.example")
+
+    cells = [lesson.set_up(host=f"http://{host}"), lesson.run(WORK)]
+    wait_until(lambda: OFFLINE in panel_of(lesson.kernel))
+    assert server.connections == 0
+    lesson.run(
+        "import socket\n"
+        "def _looked_up(host, *rest, _look_up=socket.getaddrinfo, **more):\n"
+        "    known = host == 'posthog.school.example'\n"
+        "    return _look_up('127.0.0.1' if known else host, *rest, **more)\n"
+        "socket.getaddrinfo = _looked_up\n"
+    )
+
+    wait_until(lambda: ALL_DELIVERED.format(host=host) in panel_of(lesson.kernel))
+    assert [event["event"] for event in server.distinct().values()] == EVENTS
+    assert felt(*cells) == []
+
+
+def test_one_refused_event_of_a_hundred_is_set_aside_alone(
+    new_kernel: NewKernel, server: CaptureServer, state_dir: Path
+) -> None:
+    host = server.url.removeprefix("http://")
+    server.poison = lambda event: event["properties"].get("number") == 37
+    kernel = new_kernel()
+
+    cells = [
+        set_up(kernel),
+        kernel.run("for n in range(100): _telemetry_capture('hint', {'number': n})"),
+    ]
+
+    says = f"100 of 101 events delivered to {host} 1 event refused by {host} and set aside"
+    wait_until(lambda: says in panel_of(kernel))
+    assert panel_of(kernel).startswith("Telemetry Active SARA ")
+    numbers = [event["properties"].get("number") for event in server.distinct().values()]
+    assert numbers == [None, *range(37), *range(38, 100)]
+    (file,) = (state_dir / "set-aside").iterdir()
+    (line,) = file.read_text("utf-8").splitlines()
+    assert json.loads(line)["properties"]["number"] == 37
+    assert json.loads(line)["reason"] == "400: failed to parse request: poisoned"
+    assert felt(*cells) == []
+
+
+# What does not come right in the same session is sent by the next
+
+
+def _takes_another_key(server: CaptureServer) -> None:
+    server.api_key = "phc_of_another_class"
+
+
+def _takes_any_key(server: CaptureServer) -> None:
+    server.api_key, server.answer = None, 200
+
+
+@pytest.mark.parametrize(
+    "begin", [_takes_another_key, _answers(401), _answers(403)], ids=["a key", "401", "403"]
+)
+def test_what_a_server_refused_for_its_key_is_sent_by_the_next_session(
+    begin: Callable[[CaptureServer], None], new_kernel: NewKernel, server: CaptureServer
+) -> None:
+    host = server.url.removeprefix("http://")
+    begin(server)
+    kernel = new_kernel()
+    cells = [
+        set_up(kernel),
+        kernel.run(WORK),
+    ]
+    wait_until(lambda: KEY_REFUSED.format(host=host) in panel_of(kernel))
+    kernel.shutdown()
+    assert server.events == []
+
+    _takes_any_key(server)
+    set_up(new_kernel(), "D4_Plots", "John")
+
+    wait_until(lambda: len(server.distinct()) == 5)
+    events = [e for e in server.distinct().values() if e["properties"]["nb"] == "D3_Datetimes"]
+    assert [event["event"] for event in events] == EVENTS
+    assert {event["distinct_id"] for event in events} == {"SARA"}
+    assert felt(*cells) == []
+
+
+def test_what_waits_for_a_certificate_to_be_trusted_is_sent_by_the_next_session(
+    new_kernel: NewKernel,
+) -> None:
+    with CaptureServer(tls=True) as server:
+        kernel = new_kernel(TELEMETRY_HOST=server.url)
+        cells = [
+            set_up(kernel),
+            kernel.run(WORK),
+        ]
+        wait_until(lambda: OFFLINE in panel_of(kernel))
+        kernel.shutdown()
+        assert server.connections > 0
+        assert server.requests == []
+
+        heir = new_kernel(TELEMETRY_HOST=server.url, REQUESTS_CA_BUNDLE=str(SELF_SIGNED))
+        set_up(heir, "D4_Plots", "John")
+
+        wait_until(lambda: len(server.distinct()) == 5)
+        events = [e for e in server.distinct().values() if e["properties"]["nb"] == "D3_Datetimes"]
+        assert [event["event"] for event in events] == EVENTS
+        assert {event["distinct_id"] for event in events} == {"SARA"}
+        assert felt(*cells) == []

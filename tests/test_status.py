@@ -58,7 +58,7 @@ def test_off_says_why() -> None:
 def test_paused_says_what_that_means() -> None:
     status = status_of(a_session(paused=True))
 
-    assert status == Status("paused", "Paused", "Nothing is counted, recorded or sent.")
+    assert status == Status("paused", "Paused", "Nothing you do now is counted, recorded or sent.")
 
 
 @pytest.mark.parametrize(

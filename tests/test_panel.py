@@ -1,0 +1,141 @@
+"""The panel's dialogue, without a browser: the widgets as a front end would see them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from waiting import wait_until
+
+from ipynb_telemetry.panel import Panel
+from ipynb_telemetry.session import Session
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session("D3_Datetimes")
+
+
+@pytest.fixture
+def panel(session: Session) -> Iterator[Panel]:
+    panel = Panel(session, list)
+    yield panel
+    panel.close()
+
+
+def is_shown(widget: object) -> bool:
+    return widget.layout.display != "none"  # type: ignore[attr-defined]
+
+
+def choices(panel: Panel) -> list[str]:
+    panel.painter.draw_now(at_once=True)
+    shown = [button.description for button in panel._choices if is_shown(button)]
+    return shown if is_shown(panel._answers) else []
+
+
+def choose(panel: Panel, label: str) -> None:
+    button = next(button for button in panel._choices if button.description == label)
+    button.click()
+
+
+def enter(panel: Panel, name: str) -> None:
+    panel._name.value = name
+    panel._on_box_message(panel._name, {"event": "submit"}, [])
+
+
+def test_a_name_is_taken_once_it_stands_still(panel: Panel, session: Session) -> None:
+    enter(panel, "Sara Al-Harb")
+    panel._name.value = "Sara Al-Harbi"
+
+    wait_until(lambda: session.student)
+
+    assert session.student == "SARA-AL-HARBI"
+
+
+def test_no_name_is_taken_while_a_cell_runs(panel: Panel, session: Session) -> None:
+    session.busy = True
+    enter(panel, "Len")
+    enter(panel, "Lena")
+    wait_until(lambda: threading.active_count() == 1)  # the timers have gone by
+
+    assert session.student == ""
+    session.busy = False
+    panel.cell_ended()
+    wait_until(lambda: session.student == "LENA")
+
+
+def test_a_name_that_came_from_elsewhere_ends_the_question(panel: Panel, session: Session) -> None:
+    session.offered = "SARA-LEE"
+    panel.follow(session, list)
+    assert choices(panel) == ["Continue as SARA-LEE", "Someone else"]
+
+    session.take_name("John Doe")
+
+    assert choices(panel) == []
+    assert is_shown(panel._not_you)
+
+
+def test_a_remembered_name_that_is_not_on_the_roster_is_asked_about(
+    panel: Panel, session: Session
+) -> None:
+    session.offered, session.roster = "SARA-LEE", ("Sara Leigh", "John Doe")
+    panel.follow(session, list)
+    choices(panel)
+
+    choose(panel, "Continue as SARA-LEE")
+
+    assert session.student == ""
+    assert choices(panel) == ["Sara Leigh", "No, I am SARA-LEE"]
+
+
+def test_the_same_name_is_not_another_student(panel: Panel, session: Session) -> None:
+    session.take_name("Sara")
+    panel._not_you.click()
+    choices(panel)
+    choose(panel, "Another student")
+    assert panel._name.value == ""
+
+    panel._take("SARA")
+
+    assert session.successor == ""
+
+
+def test_a_pause_right_after_enter_does_not_lose_the_name(panel: Panel, session: Session) -> None:
+    enter(panel, "Sara")
+
+    panel._pause.click()
+
+    wait_until(lambda: session.student == "SARA")
+    assert session.paused
+
+
+def test_the_main_thread_says_again_what_a_background_thread_wrote(
+    panel: Panel, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.take_name("Sara")
+    panel.cell_ended()
+    sent: list[tuple[str, object]] = []
+    kind = type(panel._figures)
+    monkeypatch.setattr(kind, "send_state", lambda self, key=None: sent.append((key, self)))
+    session.run_cell("one", "")
+    thread = threading.Thread(target=panel.painter.draw_now, kwargs={"at_once": True})
+    thread.start()
+    thread.join()
+    sent.clear()
+
+    panel.cell_ended()
+
+    assert ("value", panel._figures) in sent
+    assert "Cells <b>1</b>" in panel._figures.value
+
+
+def test_the_panel_follows_one_session_at_a_time(panel: Panel, session: Session) -> None:
+    later = Session("D4")
+    panel.follow(later, list)
+    later.take_name("Noor")
+
+    session.take_name("Sara")
+
+    panel.painter.draw_now(at_once=True)
+    assert "NOOR" in panel._status.value
