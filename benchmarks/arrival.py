@@ -6,9 +6,9 @@ import random
 import time
 from collections.abc import Iterator
 
-from capture_server import CaptureServer  # type: ignore[import-not-found, unused-ignore]
+from bench_kernel import SETUP, Kernel, wait_until
+from capture_server import CaptureServer
 from figures import Row, median
-from kernels import SETUP, Kernel, wait_until
 
 BUDGET_MS = 300
 _SDK_EVERY = 5

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from capture_server import CaptureServer, Fault  # type: ignore[import-not-found, unused-ignore]
+from bench_kernel import SETUP, Kernel, arrived, wait_until
+from capture_server import CaptureServer, Fault
 from figures import Row, median, median_ratio
-from kernels import SETUP, Kernel, arrived, wait_until
 
 CALLS = 10_000
 BUDGET_P50 = 0.5

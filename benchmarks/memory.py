@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 
 import psutil
-from capture_server import CaptureServer  # type: ignore[import-not-found, unused-ignore]
+from bench_kernel import SETUP, Kernel, arrived, wait_until
+from capture_server import CaptureServer
 from figures import Row, median
-from kernels import SETUP, Kernel, arrived, wait_until
 
 BUDGET_MB = 5.0
 EVENTS = 10_000

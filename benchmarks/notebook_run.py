@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from statistics import median
 
-from capture_server import CaptureServer  # type: ignore[import-not-found, unused-ignore]
-from figures import Row
-from kernels import SETUP, Kernel, arrived, wait_until
+from bench_kernel import SETUP, Kernel, arrived, wait_until
+from capture_server import CaptureServer
+from figures import Row, median
 
 BUDGET = 1.02
 CELLS = 100
@@ -62,7 +61,8 @@ def measure(*, quick: bool) -> Iterator[Row]:
 
 def _typical_run(runs: list[list[float]]) -> float:
     """The sum of what each cell takes as a rule: what else a computer does hits cells at random."""
-    return sum(median(took) for took in zip(*runs, strict=True))
+    typical: float = sum(median(took) for took in zip(*runs, strict=True))
+    return typical
 
 
 def _cell(number: int) -> str:

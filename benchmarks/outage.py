@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from capture_server import CaptureServer  # type: ignore[import-not-found, unused-ignore]
+from bench_kernel import SETUP, Kernel, arrived, wait_until
+from capture_server import CaptureServer
 from figures import Row
-from kernels import SETUP, Kernel, arrived, wait_until
 
 BUDGET_S = 5.0
 EVENTS = 10_000

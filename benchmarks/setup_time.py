@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from capture_server import CaptureServer  # type: ignore[import-not-found, unused-ignore]
+from bench_kernel import SETUP, Kernel
+from capture_server import CaptureServer
 from figures import Row, median, median_ratio
-from kernels import SETUP, Kernel
 
 BUDGET = 1.3
 # ipywidgets makes these by itself, one or two for each widget.
@@ -62,6 +62,6 @@ def _bare_panel(models: Counter[str]) -> str:
         "import ipywidgets as widgets\n"
         "from IPython.display import display\n"
         f"kinds = {kinds!r}\n"
-        "parts = [getattr(widgets, kind)() for kind, number in kinds.items() for _ in range(number)]\n"
+        "parts = [getattr(widgets, kind)() for kind in kinds for _ in range(kinds[kind])]\n"
         "display(widgets.VBox(parts))"
     )

@@ -190,6 +190,7 @@ class Outbox:
 
     def close(self) -> None:
         """Let go of the files; what waits in them stays for whoever adopts them."""
+        self._sync()
         with self._lock:
             self._settle_doubt()
             self._close_descriptors()
@@ -220,7 +221,7 @@ class Outbox:
     def _open_segment(self) -> None:
         """Begin a new file, in a new folder if somebody has deleted it."""
         make_private(self._backlog.folder)
-        self._backlog.keep_name()
+        self._write_name()
         self._last_segment += 1  # used up, also if an interrupt comes before the next line ends
         segment, descriptor = Segment.begin(self._backlog.folder, self._last_segment)
         # An interrupt may come between any two: what is appended to can always be read, and
@@ -240,7 +241,7 @@ class Outbox:
             self._failure = f"{self._backlog.folder.parent}: {failure.strerror or failure}"
             log.warning("the outbox cannot be written: %s", failure)
             return False
-        if not self._memory:
+        if not self._memory and not self._name_waits:
             self._failure = ""
         return True
 
@@ -259,9 +260,12 @@ class Outbox:
         self._in_doubt = 0
 
     def _keep_name(self) -> None:
-        # Before the first event there is no folder, and with it the name will be written.
-        if self._name_waits and self._last_segment and self._try_disk(self._backlog.keep_name):
-            self._name_waits = False
+        if self._name_waits and self._last_segment:  # before the first event: with that
+            self._try_disk(self._write_name)
+
+    def _write_name(self) -> None:
+        self._backlog.keep_name()
+        self._name_waits = False
 
     def _flush_memory(self) -> None:
         """Move what waits in memory to the disk, in order, as far as that works."""

@@ -181,9 +181,8 @@ def test_the_setup_cell_run_again_shows_the_same_session(
     front_end: FrontEnd, server: CaptureServer
 ) -> None:
     count = (
-        "import ipywidgets\n"
-        "known = getattr(ipywidgets.Widget, 'widgets', None) or ipywidgets.widgets.widget._instances\n"
-        "print(len(known))"
+        "from ipywidgets import Widget, widgets\n"
+        "print(len(getattr(Widget, 'widgets', None) or widgets.widget._instances))"
     )
     notebook = front_end.open([SETUP, PASSES, count, SETUP])
     notebook.run_cell(0)

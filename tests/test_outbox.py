@@ -401,6 +401,17 @@ def test_the_end_of_a_full_file_is_synced_too(
     assert sorted(synced) == sorted(map(inode_and_size, files))
 
 
+def test_what_was_appended_last_is_synced_at_the_end(
+    box: Outbox, state_dir: Path, clock: Clock, synced: list[tuple[int, int]]
+) -> None:
+    box.append(a_record())
+    settle(box, clock)
+    box.append(a_record())
+    box.close()
+
+    assert synced[1:] == [inode_and_size(only_file(state_dir))]
+
+
 def test_it_says_whether_something_is_left_to_be_synced(box: Outbox, clock: Clock) -> None:
     box.append(a_record())
     settle(box, clock)

@@ -435,6 +435,18 @@ def test_a_name_is_noted_as_soon_as_it_can_be(state_dir: Path, box: Outbox, cloc
     assert adopted(state_dir, box).student == "SARA"
 
 
+def test_a_name_that_is_not_kept_stays_a_problem(
+    state_dir: Path, box: Outbox, clock: Clock
+) -> None:
+    append(box, 1)
+    (folder_of(state_dir) / ".student").mkdir()
+    box.give_name("SARA")
+    append(box, 1)
+
+    assert settle(box, clock)
+    assert box.storage_problem != ""
+
+
 def test_what_is_delivered_on_a_full_disk_does_not_come_again(
     disk: Disk, small: Outbox, clock: Clock
 ) -> None:

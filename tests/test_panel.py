@@ -25,7 +25,7 @@ def panel(session: Session) -> Iterator[Panel]:
 
 
 def is_shown(widget: object) -> bool:
-    return widget.layout.display != "none"  # type: ignore[attr-defined]
+    return bool(widget.layout.display != "none")  # type: ignore[attr-defined]
 
 
 def choices(panel: Panel) -> list[str]:

@@ -17,8 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-# `tests` is in sys.path once run.py has begun; mypy only sees it when it is checked as well.
-from capture_server import CaptureServer  # type: ignore[import-not-found, unused-ignore]
+from capture_server import CaptureServer
 from jupyter_client.manager import KernelManager
 
 if TYPE_CHECKING:
@@ -26,7 +25,10 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 STUDENT = "BENCH-STUDENT"
-SETUP = f'from ipynb_telemetry.bootstrap import setup_telemetry\nsetup_telemetry("Bench", student="{STUDENT}")'
+SETUP = (
+    "from ipynb_telemetry.bootstrap import setup_telemetry\n"
+    f'setup_telemetry("Bench", student="{STUDENT}")'
+)
 _OURS = ("TELEMETRY_", "POSTHOG_", "DO_NOT_TRACK")
 
 
