@@ -100,10 +100,8 @@ class Delivery:
 
     def start(self) -> None:
         """Start the thread, once; to be called when the cell that caused it has ended."""
-        if self._is_started() or self._stopping.is_set():
-            return
         with self._lock:
-            if self._is_started():
+            if self._is_started() or self._stopping.is_set():
                 return
             self._thread = threading.Thread(target=self._run, name="ipynb-telemetry", daemon=True)
             try:
@@ -187,22 +185,30 @@ class Delivery:
         try:
             return self._sender.step(box, is_leftover=box is not self._current)
         except Exception as failure:  # noqa: BLE001  # the other boxes go on
-            report_failure("Delivery", failure)
-            box.due_s = box.rests_until_s = self._clock() + _REST_AFTER_FAILURE_S
+            self._let_rest(box, failure)
             return False
 
     def _remove_done(self) -> None:
         for box in self._boxes:
-            if box.empty and (box.finished or self._stopping.is_set()):
+            is_done = box.empty and (box.finished or self._stopping.is_set())
+            if is_done and box.rests_until_s <= self._clock():
                 self._remove(box)
 
     def _remove(self, box: Box) -> None:
-        if box.content.remove():
+        try:
+            is_removed = box.content.remove()
+        except Exception as failure:  # noqa: BLE001  # the other boxes go on
+            self._let_rest(box, failure)
+            return
+        if is_removed:
             with self._lock:
                 self._boxes = tuple(other for other in self._boxes if other is not box)
         else:  # an event came just now, or something cannot be read or written just now
-            box.empty = False
             box.due_s = self._clock() + _REST_AFTER_FAILURE_S
+
+    def _let_rest(self, box: Box, failure: Exception) -> None:
+        report_failure("Delivery", failure)
+        box.due_s = box.rests_until_s = self._clock() + _REST_AFTER_FAILURE_S
 
     @never_into_the_cell
     def _tell(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -160,6 +161,8 @@ class Sender:
 
     def _post(self, destination: tuple[str, str], messages: Sequence[dict[str, object]]) -> Answer:
         if self._transport is None:
+            # Both warn when they are imported beside versions they do not like.
+            warnings.filterwarnings("ignore", module=r"(requests|urllib3)$")
             from ipynb_telemetry.transport import ATTEMPT_S, Transport  # noqa: PLC0415  # slow
 
             self._transport = Transport(attempt_s=self._attempt_s or ATTEMPT_S)

@@ -8,6 +8,7 @@ import re
 
 from kernel_fixtures import SETUP
 from kernels import Kernel, Ran
+from waiting import wait_until
 
 SHOWN_TEXT = """
 import ipywidgets, sys
@@ -36,6 +37,11 @@ def panel_of(kernel: Kernel) -> str:
         r"<style>.*?</style>|<span[^>]*aria-hidden.*?</span>", "", " ".join(blocks), flags=re.DOTALL
     )
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", markup)).split())
+
+
+def wait_for_panel(kernel: Kernel, words: str) -> None:
+    """Wait until the panel says `words`."""
+    wait_until(lambda: words in panel_of(kernel), timeout_s=30, every_s=0.05)
 
 
 def felt(*cells: Ran) -> list[tuple[str, str, str]]:

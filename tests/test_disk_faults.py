@@ -23,7 +23,7 @@ from capture_server import CaptureServer, Event
 from disks import UNWRITABLE, SmallDisk, unwritable
 from kernel_fixtures import NewKernel, deliver_what_others_left
 from kernels import Kernel, Ran
-from shown import felt, panel_of, set_up
+from shown import felt, panel_of, set_up, wait_for_panel
 from waiting import wait_until
 
 NOT_SAVED = "Needs attention SARA Your results cannot be saved on this computer ("
@@ -106,10 +106,10 @@ def test_what_a_full_disk_cannot_hold_is_on_it_as_soon_as_there_is_room(
         cells = [set_up(kernel)]
         free = fill(kernel)
         cells += [hint(kernel, range(100))]
-        wait_until(lambda: NOT_SAVED in panel_of(kernel))
+        wait_for_panel(kernel, NOT_SAVED)
 
         free()
-        wait_until(lambda: "Offline SARA 101 events are safe" in panel_of(kernel))
+        wait_for_panel(kernel, "Offline SARA 101 events are safe")
         kernel.kill()
         server.answer = 200
         deliver_what_others_left(server, tmp_path / "disk")
@@ -128,9 +128,9 @@ def test_a_folder_that_cannot_be_written_stops_no_event(
 
         cells = [set_up(kernel), hint(kernel, range(100))]
 
-        wait_until(lambda: len(server.distinct()) == 101)
+        wait_until(lambda: len(server.distinct()) == 101, timeout_s=30)
+        wait_for_panel(kernel, "all 101 events delivered")
         assert NOT_SAVED in panel_of(kernel)
-        assert "all 101 events delivered" in panel_of(kernel)
         assert hints_at(server) == list(range(100))
         assert seqs_of(server.events) == list(range(101))
         assert felt(*cells) == []
@@ -145,13 +145,13 @@ def test_a_folder_that_is_deleted_meanwhile_costs_no_event(
     server.answer = 503
     kernel = new_kernel()
     cells = [set_up(kernel), hint(kernel, range(50))]
-    wait_until(lambda: server.refused)
+    wait_until(lambda: server.refused, timeout_s=30)
 
     shutil.rmtree(state_dir)
     cells += [hint(kernel, range(50, 100))]
     server.answer = 200
 
-    wait_until(lambda: len(server.distinct()) == 101)
+    wait_until(lambda: len(server.distinct()) == 101, timeout_s=30)
     assert hints_at(server) == list(range(100))
     assert seqs_of(of_sara(server)) == list(range(101))
     assert felt(*cells) == []
@@ -209,7 +209,7 @@ def test_damage_to_the_file_of_a_lesson_costs_what_it_hit_alone(
     cells += [hint(kernel, range(100, 200))]
     server.answer = 200
 
-    wait_until(lambda: 199 in hints_at(server))
+    wait_until(lambda: 199 in hints_at(server), timeout_s=30)
     arrived = hints_at(server)
     assert 40 < len(left) < 99
     # More than is left may arrive: what was on its way when the file was hit.
@@ -262,12 +262,12 @@ def test_a_clock_that_is_set_back_a_day_stops_nothing(
     server.answer = 503
     kernel = new_kernel()
     cells = [kernel.run(CLOCK), set_up(kernel), hint(kernel, range(50))]
-    wait_until(lambda: "Offline SARA 51 events are safe" in panel_of(kernel))  # now it waits
+    wait_for_panel(kernel, "Offline SARA 51 events are safe")  # now it waits
 
     cells += [kernel.run("_behind = datetime.timedelta(days=1)"), hint(kernel, range(50, 100))]
     server.answer = 200
 
-    wait_until(lambda: "all 101 events delivered" in panel_of(kernel))
+    wait_for_panel(kernel, "all 101 events delivered")
     assert hints_at(server) == list(range(100))
     assert seqs_of(of_sara(server)) == list(range(101))
     at = [datetime.fromisoformat(event["timestamp"]) for event in server.named("hint")]
@@ -349,7 +349,7 @@ def test_no_call_that_has_returned_is_lost_or_doubled_by_an_interrupt(
     for _ in range(INTERRUPTS):
         before = notes.stat().st_size
         cell = kernel.begin(ENDLESS_CALLS)
-        wait_until(partial(_has_grown, notes, before), every_s=0.001)
+        wait_until(partial(_has_grown, notes, before), timeout_s=30, every_s=0.001)
         os.kill(kernel.pid, signal.SIGINT)
         assert kernel.finish(cell).stdout == "interrupted\n"
     kernel.run("_telemetry_capture('last')")

@@ -407,7 +407,7 @@ odd_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(props=st.dictionaries(odd_keys, odd_values, max_size=5), event=odd_texts)
 @example(props={None: 1, "None": 2, "null": 3}, event="")
 @example(props={"seq": Speechless(), PurePosixPath("seq"): 1}, event="\udfff")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from capture_server import SELF_SIGNED, CaptureServer, Fault
 from kernel_fixtures import Classroom, Lesson, NewKernel
-from shown import felt, panel_of, set_up
+from shown import felt, panel_of, set_up, wait_for_panel
 from waiting import wait_until
 
 WORK = """
@@ -98,10 +98,10 @@ def test_nothing_is_lost_and_the_panel_is_right_when_the_server(
     trouble.begin(server)
 
     cells = [lesson.set_up(host=server.url), lesson.run(WORK)]
-    wait_until(lambda: trouble.panel.format(host=host) in panel_of(lesson.kernel))
+    wait_for_panel(lesson.kernel, trouble.panel.format(host=host))
     _end_of_trouble(server)
 
-    wait_until(lambda: ALL_DELIVERED.format(host=host) in panel_of(lesson.kernel), timeout_s=30)
+    wait_for_panel(lesson.kernel, ALL_DELIVERED.format(host=host))
     events = list(server.distinct().values())
     assert [event["event"] for event in events] == EVENTS
     assert [event["properties"]["seq"] for event in events] == [0, 1, 2, 3]
@@ -111,12 +111,12 @@ def test_nothing_is_lost_and_the_panel_is_right_when_the_server(
 def test_a_call_returns_while_the_server_hangs(lesson: Lesson, server: CaptureServer) -> None:
     server.answer = Fault.HANG
     lesson.set_up(host=server.url)
-    wait_until(lambda: server.requests)
+    wait_until(lambda: server.requests, timeout_s=30)
 
     cell = lesson.run(f"for _ in range(100):{WORK.replace(chr(10), chr(10) + '    ')}")
 
     # The first attempt has not been given up yet: what waited for the network still would.
-    wait_until(lambda: "Active SARA Cells 100 " in panel_of(lesson.kernel))
+    wait_for_panel(lesson.kernel, "Active SARA Cells 100 ")
     assert len(server.requests) == 1
     assert felt(cell) == []
 
@@ -127,10 +127,10 @@ def test_nothing_follows_a_redirect(lesson: Lesson, server: CaptureServer) -> No
         server.redirect_to(f"{elsewhere.url}/batch/")
 
         cells = [lesson.set_up(host=server.url), lesson.run(WORK)]
-        wait_until(lambda: INTERCEPTED.format(host=host) in panel_of(lesson.kernel))
+        wait_for_panel(lesson.kernel, INTERCEPTED.format(host=host))
         _end_of_trouble(server)
 
-        wait_until(lambda: ALL_DELIVERED.format(host=host) in panel_of(lesson.kernel))
+        wait_for_panel(lesson.kernel, ALL_DELIVERED.format(host=host))
         assert [event["event"] for event in server.distinct().values()] == EVENTS
         assert elsewhere.requests == []
         assert felt(*cells) == []
@@ -142,11 +142,11 @@ def test_a_server_is_left_alone_for_as_long_as_it_asks(
     server.answer, server.headers = 429, {"Retry-After": "3"}
 
     lesson.set_up(host=server.url)
-    wait_until(lambda: server.requests)
+    wait_until(lambda: server.requests, timeout_s=30)
     server.answer = 200
     cell = lesson.run(WORK)  # new events change nothing about it
 
-    wait_until(lambda: len(server.distinct()) == 4)
+    wait_until(lambda: len(server.distinct()) == 4, timeout_s=30)
     first, second = server.requests[:2]
     assert second.arrived_s - first.arrived_s >= 3
     assert felt(cell) == []
@@ -158,7 +158,7 @@ def test_a_host_is_found_again_when_its_name_is_known_again(
     host = server.url.removeprefix("http://").replace("127.0.0.1", "posthog.school.example")
 
     cells = [lesson.set_up(host=f"http://{host}"), lesson.run(WORK)]
-    wait_until(lambda: OFFLINE in panel_of(lesson.kernel))
+    wait_for_panel(lesson.kernel, OFFLINE)
     assert server.connections == 0
     lesson.run(
         "import socket\n"
@@ -168,7 +168,7 @@ def test_a_host_is_found_again_when_its_name_is_known_again(
         "socket.getaddrinfo = _looked_up\n"
     )
 
-    wait_until(lambda: ALL_DELIVERED.format(host=host) in panel_of(lesson.kernel))
+    wait_for_panel(lesson.kernel, ALL_DELIVERED.format(host=host))
     assert [event["event"] for event in server.distinct().values()] == EVENTS
     assert felt(*cells) == []
 
@@ -186,7 +186,7 @@ def test_one_refused_event_of_a_hundred_is_set_aside_alone(
     ]
 
     says = f"100 of 101 events delivered to {host} 1 event refused by {host} and set aside"
-    wait_until(lambda: says in panel_of(kernel))
+    wait_for_panel(kernel, says)
     assert panel_of(kernel).startswith("Telemetry Active SARA ")
     numbers = [event["properties"].get("number") for event in server.distinct().values()]
     assert numbers == [None, *range(37), *range(38, 100)]
@@ -221,14 +221,14 @@ def test_what_a_server_refused_for_its_key_is_sent_by_the_next_session(
         set_up(kernel),
         kernel.run(WORK),
     ]
-    wait_until(lambda: KEY_REFUSED.format(host=host) in panel_of(kernel))
+    wait_for_panel(kernel, KEY_REFUSED.format(host=host))
     kernel.shutdown()
     assert server.events == []
 
     _takes_any_key(server)
     set_up(new_kernel(), "D4_Plots", "John")
 
-    wait_until(lambda: len(server.distinct()) == 5)
+    wait_until(lambda: len(server.distinct()) == 5, timeout_s=30)
     events = [e for e in server.distinct().values() if e["properties"]["nb"] == "D3_Datetimes"]
     assert [event["event"] for event in events] == EVENTS
     assert {event["distinct_id"] for event in events} == {"SARA"}
@@ -244,7 +244,7 @@ def test_what_waits_for_a_certificate_to_be_trusted_is_sent_by_the_next_session(
             set_up(kernel),
             kernel.run(WORK),
         ]
-        wait_until(lambda: OFFLINE in panel_of(kernel))
+        wait_for_panel(kernel, OFFLINE)
         kernel.shutdown()
         assert server.connections > 0
         assert server.requests == []
@@ -252,7 +252,7 @@ def test_what_waits_for_a_certificate_to_be_trusted_is_sent_by_the_next_session(
         heir = new_kernel(TELEMETRY_HOST=server.url, REQUESTS_CA_BUNDLE=str(SELF_SIGNED))
         set_up(heir, "D4_Plots", "John")
 
-        wait_until(lambda: len(server.distinct()) == 5)
+        wait_until(lambda: len(server.distinct()) == 5, timeout_s=30)
         events = [e for e in server.distinct().values() if e["properties"]["nb"] == "D3_Datetimes"]
         assert [event["event"] for event in events] == EVENTS
         assert {event["distinct_id"] for event in events} == {"SARA"}
