@@ -57,7 +57,6 @@ class Session(HasTraits):
     paused = Bool(False, help="The student's own switch.")
     hand_up = Bool(False, help="Whether the student has raised a hand.")
     busy = Bool(False, help="Whether a cell is running.")
-    cells = Int(0, help="Tracked cell runs.")
     exercises = Dict(help="Exercise by name, in the order in which they were met.")
     latest = Instance(Happening, allow_none=True, help="What has just happened.")
     delivered = Int(0, help="Events of this session that the server has accepted.")
@@ -78,9 +77,12 @@ class Session(HasTraits):
         self.roster: tuple[str, ...] = ()
         self.expected: tuple[str, ...] = ()
         """Exercises that the author expects in this notebook."""
+        # No traits: they change with each event, a trait is slow to set, and who wants to
+        # know observes `latest`, which is announced after the one and seen by capture first.
+        self.cells = 0
+        """Tracked cell runs."""
         self.recorded = 0
-        """Events recorded, delivered or not. No trait: it is set for each event, and who
-        wants to know observes `latest`, which capture has seen first."""
+        """Events recorded, delivered or not."""
         self._lock = threading.RLock()
 
     @property
@@ -113,7 +115,8 @@ class Session(HasTraits):
         with self._lock:
             if self.paused:
                 return None
-            number = self.cells = self.cells + 1
+            self.cells += 1
+            number = self.cells
         self._announce("cell", {"cell_id": cell_id, "cell_num": number, "code": code})
         return number
 
