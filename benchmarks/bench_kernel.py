@@ -29,7 +29,9 @@ SETUP = (
     "from ipynb_telemetry.bootstrap import setup_telemetry\n"
     f'setup_telemetry("Bench", student="{STUDENT}")'
 )
-_OURS = ("TELEMETRY_", "POSTHOG_", "DO_NOT_TRACK")
+_LEFT_OUT = ("TELEMETRY_", "POSTHOG_", "DO_NOT_TRACK", "PYTHONDONTWRITEBYTECODE")
+# Pip compiles what it installs; a checkout that is worked on may never have been compiled.
+_COMPILED = tempfile.TemporaryDirectory(prefix="ipt-bench-compiled-")
 
 
 class CellError(Exception):
@@ -51,6 +53,7 @@ class Kernel:
         self._client.wait_for_ready(timeout=60)
         self.models: Counter[str] = Counter()
         """The widgets that the front end was told to make, by the names of their models."""
+        self._idle: queue.Queue[str] = queue.Queue()
         self._closed = threading.Event()
         self._reader = threading.Thread(target=self._read_all_it_says)
         self._reader.start()
@@ -97,6 +100,8 @@ class Kernel:
         reply = self._client.get_shell_msg(timeout=300)
         while reply["parent_header"].get("msg_id") != request:
             reply = self._client.get_shell_msg(timeout=300)
+        while self._idle.get(timeout=60) != request:
+            pass  # of an earlier request, or of a widget's message
         content = reply["content"]
         outcomes = [content, *content.get("user_expressions", {}).values()]
         for outcome in outcomes:
@@ -113,9 +118,11 @@ class Kernel:
                 message = self._client.get_iopub_msg(timeout=0.2)
             except queue.Empty:
                 continue
+            content = message["content"]
             if message["msg_type"] == "comm_open":
-                state = message["content"]["data"].get("state", {})
-                self.models[state.get("_model_name", "")] += 1
+                self.models[content["data"].get("state", {}).get("_model_name", "")] += 1
+            elif message["msg_type"] == "status" and content["execution_state"] == "idle":
+                self._idle.put(message["parent_header"].get("msg_id", ""))
 
 
 def wait_until(condition: Callable[[], object], what: str, *, timeout_s: float = 120) -> None:
@@ -138,10 +145,11 @@ def arrived(server: CaptureServer) -> int:
 
 
 def _environment(folder: Path, host: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
     return {
         **kept,
         "TELEMETRY_HOST": host,
         "TELEMETRY_STATE_DIR": str(folder / "state"),
+        "PYTHONPYCACHEPREFIX": _COMPILED.name,
         "IPYTHONDIR": str(folder / "ipython"),  # nobody's start-up files, nobody's history
     }

@@ -43,7 +43,7 @@ class Report:
 class Delivery:
     """Sends what waits, the current session's first, and reports how it goes.
 
-    Any thread may call `serve`, `start`, `wake` and `stop`; the rest is the one thread's.
+    Any thread may call what has no underscore; the rest is the one thread's.
 
     Args:
         state_folder: Where sessions leave their outboxes.
@@ -83,12 +83,11 @@ class Delivery:
             outbox: Whose figures are reported.
             earlier_go_on: Events may still come for those before it, until `finish_earlier`.
         """
-        if not earlier_go_on:
-            self._current = None
-            self.finish_earlier()
         with self._lock:
             self._current = Box(outbox, finished=False)
             self._boxes = (self._current, *self._boxes)
+        if not earlier_go_on:
+            self.finish_earlier()
         self.wake()
 
     def finish_earlier(self) -> None:

@@ -618,6 +618,25 @@ def test_another_student_begins_with_figures_of_their_own(
     assert [event["distinct_id"] for event in server.events] == ["SARA", "OMAR"]
 
 
+def test_a_session_that_goes_on_beside_another_is_finished_in_the_end(
+    lesson: Lesson, server: CaptureServer
+) -> None:
+    lesson.delivery.start()
+    lesson.happens(1)
+    wait_until(lambda: lesson.report.delivered == 1)
+    later = Outbox(lesson.state_dir, "11111111", appended=lesson.delivery.wake)
+    lesson.delivery.serve(later, earlier_go_on=True)
+    later.give_name("OMAR")
+    lesson.let_a_round_pass()
+    assert [folder.name[:8] for folder in lesson.state_dir.glob("outbox/*")] == [SESS]
+
+    lesson.happens(2)
+    wait_until(lambda: numbers(server.events) == [1, 2])
+    lesson.delivery.finish_earlier()
+
+    wait_until(lambda: not list(lesson.state_dir.glob("outbox/*")))
+
+
 def test_what_a_student_before_left_is_a_leftover(lesson: Lesson, server: CaptureServer) -> None:
     server.stop()
     lesson.delivery.start()
