@@ -6,10 +6,9 @@ import email.utils
 import json
 import math
 import time
-from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import requests
@@ -45,8 +44,7 @@ _OUTCOMES = {
 _A_PORTALS_OWN = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     outcome: Outcome
     reason: str
     """One line, for people."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ipynb_telemetry.boundary import log
 from ipynb_telemetry.events import Record, decode, encode
@@ -23,8 +23,7 @@ _STUDENT_FILE = "student"
 _ACKNOWLEDGED_FILE = "acknowledged"
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Events of one destination, in order, and where in the folder they end."""
 
     records: tuple[Record, ...]

@@ -6,8 +6,8 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ipynb_telemetry.backlog import Backlog
 from ipynb_telemetry.boundary import log, never_into_the_cell, report_failure
@@ -22,8 +22,7 @@ _SETTLE_EVERY_S = 1.0
 _REST_AFTER_FAILURE_S = 60.0
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """What the panel may know of the delivery."""
 
     sess: str

@@ -10,10 +10,9 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 MAX_CODE_CHARS = 500
 MAX_ERROR_CHARS = 200
@@ -41,14 +40,12 @@ In this order: `numbered` counts on the properties to be the last.
 """
 
 
-@dataclass(frozen=True)
-class Property:
+class Property(NamedTuple):
     name: str
     meaning: str
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """One kind of event: when it happens and what it says beside the base properties."""
 
     event: str

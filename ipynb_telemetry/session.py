@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from traitlets import Bool, Dict, HasTraits, Instance, Int, List, Unicode
@@ -22,8 +22,7 @@ class Happening:
     properties: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Exercise:
+class Exercise(NamedTuple):
     """An exercise and its latest result."""
 
     name: str
@@ -34,8 +33,7 @@ class Exercise:
     """The last failure's, empty when it passed."""
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """Why events do not go out now."""
 
     outcome: str
@@ -131,9 +129,7 @@ class Session(HasTraits):
                 return
             exercise = self.exercises.get(name) or Exercise(name)
             if ok is not None:
-                exercise = replace(
-                    exercise, passed=ok, attempts=exercise.attempts + 1, message=err or ""
-                )
+                exercise = Exercise(name, ok, exercise.attempts + 1, err or "")
             self.exercises = {**self.exercises, name: exercise}
         outcome = {"ex": name, "ok": ok, "try": exercise.attempts, "ms": ms, "err": err}
         self._announce("test", {**outcome, "skipped": ok is None})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ipynb_telemetry.session import Session
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     kind: str
     """`off`, `attention`, `paused`, `waiting`, `offline` or `active`; also a CSS class."""
     word: str

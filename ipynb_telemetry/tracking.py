@@ -153,10 +153,11 @@ class Tracking:
 
     @never_into_the_cell
     def _before(self, info: Any) -> None:
-        # What set us up outside a visible cell, as a start-up file does, has no end of its own.
-        request = frontend.request_id()
+        # Nothing of an earlier request still runs in this thread: what set us up in a start-up
+        # file has no end, and an interrupt in IPython's own hooks can keep one from us.
+        here, request = threading.get_ident(), frontend.request_id()
         self._running = [
-            cell for cell in self._running if cell.info is not None or cell.request == request
+            cell for cell in self._running if cell.thread != here or cell.request == request
         ]
         self._begin(info)
 

@@ -153,6 +153,7 @@ class Kernel:
         """End it, whatever it is doing, and what belongs to it."""
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
+        self._client.context.destroy(linger=0)  # jupyter_client 7 leaves it to the collector
 
     def _next_message(self, deadline: float) -> Message:
         if self._early:

@@ -861,33 +861,30 @@ class UndyingOutbox(Outbox):
 
 
 @pytest.mark.parametrize(
-    ("kind", "failures"),
-    [(BrokenOutbox, {"'settle'", "'next_batch'"}), (UndyingOutbox, {"'remove'"})],
+    ("kind", "failure"), [(BrokenOutbox, "'next_batch'"), (UndyingOutbox, "'remove'")]
 )
 def test_an_outbox_that_fails_does_not_hold_up_the_others(
     lesson: Lesson,
     server: CaptureServer,
     telemetry_log: list[Any],
     kind: type[Outbox],
-    failures: set[str],
+    failure: str,
 ) -> None:
+    lesson.happens(1)
     broken = kind(lesson.state_dir, "22222222", appended=lesson.delivery.wake)
     broken.give_name("OMAR")
     lesson.delivery.serve(broken)
     lesson.begin("11111111", "SARA")
     lesson.delivery.start()
 
-    lesson.happens(1)
     wait_until(lambda: numbers(server.events) == [1])
     lesson.happens(2)
     wait_until(lambda: numbers(server.events) == [1, 2])
-
     lesson.let_a_round_pass()
 
     logged = [str(record.exc_info[1]) for record in telemetry_log if record.exc_info]
-    assert set(logged) == failures
-    assert len(logged) < 20  # said, not shouted
-    assert not list(lesson.state_dir.glob(f"outbox/{SESS}*"))  # its neighbour has gone
+    assert [line for line in logged if line != "'settle'"] == [failure]  # then it rests
+    assert not list(lesson.state_dir.glob(f"outbox/{SESS}*"))  # done with, and gone
 
 
 # What is imported, and when

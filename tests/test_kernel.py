@@ -90,6 +90,17 @@ def test_after_an_interrupt_the_next_cells_end_as_ever(lesson: Lesson) -> None:
     assert cell_runs(lesson.events()) == [("cell", "exercise_2", 1), ("cell_end", "exercise_2", 1)]
 
 
+def test_an_end_that_was_never_seen_leaves_nothing_running(lesson: Lesson) -> None:
+    lesson.run("from ipynb_telemetry import bootstrap\ntracking = bootstrap._kernel._tracking")
+    lesson.run("events = get_ipython().events; events.unregister('post_run_cell', tracking._after)")
+    lesson.run("events.register('post_run_cell', tracking._after)")
+    lesson.run(
+        "busy = []\ntracking.session.observe(lambda change: busy.append(change.new), names='busy')"
+    )
+
+    assert lesson.run("busy").results == ["[False, True]"]
+
+
 @pytest.mark.parametrize(
     "code",
     ['%%time\n_cell("exercise_1")', 'import asyncio\n_cell("exercise_1")\nawait asyncio.sleep(0)'],

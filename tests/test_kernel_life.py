@@ -56,6 +56,20 @@ def test_the_first_cell_says_where_it_runs_and_is_itself_tracked(
     assert end["properties"]["ok"] is True
 
 
+def test_set_up_in_a_start_up_file_it_follows_the_cells_from_the_first(
+    new_kernel: NewKernel, server: CaptureServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "ipython" / "profile_default" / "startup"
+    folder.mkdir(parents=True)
+    (folder / "telemetry.py").write_text(SETUP_CELL)
+    kernel = new_kernel(IPYTHONDIR=str(tmp_path / "ipython"))
+
+    kernel.run('_cell("exercise_1")')
+
+    wait_until(lambda: len(server.events) == 3, timeout_s=30)
+    assert [event["event"] for event in server.events] == ["start", "cell", "cell_end"]
+
+
 # Its forks
 
 FORK = """
