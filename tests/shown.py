@@ -23,7 +23,8 @@ if _models is None:  # ipywidgets 7
 """
 
 
-def set_up(kernel: Kernel, notebook_id: str = "D3_Datetimes", student: str = "Sara") -> Ran:
+def set_up(kernel: Kernel, notebook_id: str = "D3_Datetimes", student: str | None = "Sara") -> Ran:
+    """Run the setup cell; with None as the student the panel asks, and events wait."""
     return kernel.run(f"{SETUP}\nsetup_telemetry({notebook_id!r}, student={student!r})")
 
 
