@@ -39,6 +39,11 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
+def undisturbed(values: Sequence[float]) -> float:
+    """The first quartile: what else a busy computer does can only make things slower."""
+    return statistics.quantiles(values, n=4, method="inclusive")[0]
+
+
 def median_ratio(ours: Sequence[float], reference: Sequence[float]) -> float:
     """Of neighbours in time, so that a computer that grows busier does not count."""
     return statistics.median(a / b for a, b in zip(ours, reference, strict=True))

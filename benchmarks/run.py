@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # for the PostHog that the tests have
 
+from bench_kernel import compile_everything
 from figures import Row, as_json, table  # after the line above, which others need
 
 NAMES = ("cell_call", "setup_time", "notebook_run", "arrival", "outage", "memory")
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few repetitions: a first look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     wanted = parser.parse_args()
+    compile_everything()
     rows: list[Row] = []
     for name in wanted.only or NAMES:
         print(f"{name} ...", file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bench_kernel import SETUP, Kernel
 from capture_server import CaptureServer
-from figures import Row, median, median_ratio
+from figures import Row, undisturbed
 
 BUDGET = 1.3
 # ipywidgets makes these by itself, one or two for each widget.
@@ -15,25 +15,25 @@ _BY_THEMSELVES = ("LayoutModel", "StyleModel")
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
-    pairs = 3 if quick else 11
+    turns = 3 if quick else 12
     ours_s: list[float] = []
     bare_s: list[float] = []
     import_s: list[float] = []
     with CaptureServer() as server:
-        with Kernel(server.url) as kernel:  # also compiles what was not compiled
+        with Kernel(server.url) as kernel:
             kernel.run(SETUP)
             bare = _bare_panel(kernel.models)
             widgets = kernel.models.total() if hasattr(kernel.models, "total") else 0
-        for turn in range(pairs):
+        for turn in range(turns):
             todo = [(SETUP, ours_s), (bare, bare_s), ("import ipywidgets", import_s)]
             for code, took_s in todo[:: 1 - 2 * (turn % 2)]:
                 with Kernel(server.url) as kernel:
                     took_s.append(kernel.seconds(code))
-    ratio = median_ratio(ours_s, bare_s)
+    ratio = undisturbed(ours_s) / undisturbed(bare_s)
     figures = {
-        "setup_ms": median(ours_s) * 1000,
-        "bare_ms": median(bare_s) * 1000,
-        "import_ipywidgets_ms": median(import_s) * 1000,
+        "setup_ms": undisturbed(ours_s) * 1000,
+        "bare_ms": undisturbed(bare_s) * 1000,
+        "import_ipywidgets_ms": undisturbed(import_s) * 1000,
         "ratio": ratio,
         "widget_models": float(widgets),
     }

@@ -195,14 +195,12 @@ class _Acknowledged:
     def _read(self, segments: list[Segment]) -> tuple[int, int]:
         """The place that was noted; where that is torn or cannot be, one before it."""
         try:
-            line = self._path.read_bytes()
-            number, offset = map(int, line.split())
+            number, offset = map(int, self._path.read_bytes().split())
             current = [segment for segment in segments if segment.number == number]
             is_possible = all(segment.has_border_at(offset) for segment in current)
         except (OSError, ValueError):
             return 0, 0
-        is_torn = len(line) != self._LENGTH or not line.endswith(b"\n")
-        if is_torn or not segments or number > segments[-1].number:
+        if not segments or number > segments[-1].number:
             return 0, 0
         return number, offset if is_possible else 0
 
@@ -243,6 +241,6 @@ def _destination(record: Record) -> tuple[str | None, str | None]:
 
 def _read_name(path: Path) -> str | None:
     try:
-        return path.read_text("utf-8").strip() or None
+        return path.read_text("utf-8").strip()
     except (OSError, ValueError):
         return None

@@ -63,14 +63,15 @@ class Capture:
     @never_into_the_cell
     def _on_happening(self, change: Bunch) -> None:
         happening: Happening = change.new
-        own = dict(happening.properties)
-        own.pop("cohort", None)  # the notebook's alone, also where it names none
+        properties = dict(happening.properties)
+        properties.pop("cohort", None)  # the notebook's alone, also where it names none
         if happening.event in _OWN_EVENTS:
-            self._limit(own)
+            self._limit(properties)
+        # What stands on each event comes last: nobody's props can overwrite it.
+        properties.update(self._base, student=self._student)
         record = events.new_record(
             happening.event[: events.MAX_NAME_CHARS],
-            # What stands on each event comes last: nobody's props can overwrite it.
-            {**own, **self._base, "student": self._student, "seq": None},
+            properties,
             host=self._host,
             api_key=self._api_key,
             student=self._student,

@@ -122,9 +122,11 @@ KINDS = (
 def version() -> str:
     """The version in the package's metadata; `0` where a fork has another name."""
     try:
-        return metadata.version("ipynb-telemetry")
+        # Not metadata.version: it imports a parser of e-mail, which is felt in the setup cell.
+        text = metadata.distribution("ipynb-telemetry").read_text("METADATA") or ""
     except metadata.PackageNotFoundError:
         return "0"
+    return text.partition("\nVersion: ")[2].partition("\n")[0]
 
 
 def new_record(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 
 MAX_CHARS = 80
 MAX_BYTES = 200  # PostHog's newer endpoint drops an event whose id is longer
@@ -199,4 +198,6 @@ def _nearness(wanted: str, spelling: str) -> float:
 
 
 def _likeness(one: str, other: str) -> float:
+    from difflib import SequenceMatcher  # noqa: PLC0415  # few classes have a roster
+
     return SequenceMatcher(None, one, other, autojunk=False).ratio()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from html import escape
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from ipynb_telemetry.events import KINDS
@@ -31,7 +31,7 @@ _RESULTS = {True: "Passed", False: "Failed", None: "Not tried"}
 
 def style() -> str:
     """The panel's stylesheet, as an element."""
-    css = resources.files("ipynb_telemetry").joinpath("panel.css").read_text("utf-8")
+    css = Path(__file__).with_name("panel.css").read_text("utf-8")
     return f"<style>{css}</style>"
 
 

@@ -17,8 +17,10 @@ _REST_PER_ATTEMPT = 10
 _SLOW_S = 1.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Road:
+    """What is known of it."""
+
     failures: int = 0
     """How many attempts in a row have failed."""
     max_events: int = MAX_BATCH_EVENTS

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MAX_SUSPECTS = 20
 
 
-@dataclass
+@dataclass(eq=False)
 class Box:
     """An outbox to empty, or what a dead session left."""
 

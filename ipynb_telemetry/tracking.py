@@ -190,7 +190,7 @@ class Tracking:
     def _take_ended(self, result: Any) -> _RunningCell | None:
         """The cell of which `result` is, running no more; None if we have not seen it begin."""
         for cell in reversed(self._running):
-            if result is None or cell.info in (None, result.info):
+            if result is None or cell.info is None or cell.info is result.info:
                 self._running.remove(cell)
                 return cell
         return None

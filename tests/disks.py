@@ -73,13 +73,15 @@ def unwritable(kind: str, folder: Path) -> Iterator[Path]:
     elif kind == "read-only":
         folder.mkdir()
         folder.chmod(0o500)
-        yield folder
-        folder.chmod(0o700)
+        try:
+            yield folder
+        finally:
+            folder.chmod(0o700)
     else:
-        disk = SmallDisk(folder)
-        disk.make_read_only()
-        yield folder
-        disk.close()
+        # Also when the test fails: a mount left behind spoils the runs after this one.
+        with contextlib.closing(SmallDisk(folder)) as disk:
+            disk.make_read_only()
+            yield folder
 
 
 UNWRITABLE = ["a file is in its place", "a disk is" if os.geteuid() == 0 else "read-only"]

@@ -41,7 +41,7 @@ class Newborn:
 
     def send(self, code: str) -> None:
         """Have it run a cell, after those that were sent before."""
-        self._client.execute(code)
+        self._client.execute(code, allow_stdin=True)  # somebody is there to be asked
 
     def shutdown(self) -> None:
         """Ask it to end after the cell that runs, and wait until it has."""

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -93,6 +93,16 @@ def test_what_was_delivered_before_is_not_sent_again(state_dir: Path) -> None:
 
     assert left.waiting() == 3
     assert numbers(deliver_all(left)) == [2, 3, 4]
+
+
+def test_where_all_was_delivered_before_nothing_is_sent(state_dir: Path) -> None:
+    box = Outbox(state_dir, SESS, appended=lambda: None)
+    box.append(a_record())
+    deliver_all(box)
+    box.close()
+    die(state_dir)
+
+    assert adopt(state_dir).next_batch() is None
 
 
 def test_what_is_adopted_from_whoever_adopted_it_is_not_sent_again(state_dir: Path) -> None:
@@ -304,21 +314,28 @@ def test_a_copy_that_a_cloud_drive_made_is_passed_over(state_dir: Path) -> None:
     assert numbers(deliver_all(adopt(state_dir))) == [0, 1]
 
 
-def test_a_file_that_cannot_be_read_now_is_not_passed_over(state_dir: Path) -> None:
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path.name)])
+def test_a_file_that_cannot_be_read_now_is_not_passed_over(
+    make: Callable[[Path], None], state_dir: Path
+) -> None:
     folder = leave(state_dir)
-    file = folder / "00000001.jsonl"
-    (folder / "00000002.jsonl").write_bytes(file.read_bytes())
-    content = file.read_bytes()
-    file.unlink()
-    file.mkdir()
-    left = adopt(state_dir)
-    waiting, first, is_removed = left.waiting(), left.next_batch(), left.remove()
-    only = folder_of(state_dir) / file.name
-    only.rmdir()
-    only.write_bytes(content)
+    (folder / "00000001.jsonl").rename(folder / "00000002.jsonl")
+    make(folder / "00000001.jsonl")
 
-    assert (waiting, first, is_removed) == (2, None, False)
-    assert numbers(deliver_all(left)) == [0, 1, 0, 1]
+    left = adopt(state_dir)
+
+    assert (left.waiting(), left.next_batch(), left.remove()) == (2, None, False)
+    assert len(list(folder_of(state_dir).glob("*.jsonl"))) == 2
+
+
+def test_a_file_that_has_gone_does_not_hold_up_the_next(state_dir: Path) -> None:
+    folder = leave(state_dir)
+    (folder / "00000002.jsonl").write_bytes((folder / "00000001.jsonl").read_bytes())
+    left = adopt(state_dir)
+    (folder_of(state_dir) / "00000001.jsonl").unlink()
+
+    assert numbers(deliver_all(left)) == [0, 1]
+    assert left.remove()
 
 
 MANY = 5

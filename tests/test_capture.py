@@ -336,13 +336,16 @@ def test_an_observer_that_fails_costs_no_event(
     assert len(kept()) == 3
 
 
-def test_closed_it_observes_no_more(session: Session, capture: Capture, kept: Kept) -> None:
+def test_closed_it_observes_no_more(
+    session: Session, outbox: Outbox, capture: Capture, kept: Kept
+) -> None:
     session.run_cell("exercise_1", "")
     capture.close()
     session.run_cell("exercise_2", "")
     session.take_name("SARA")
 
     assert [event["properties"]["cell_id"] for event in kept()] == ["exercise_1"]
+    assert outbox.student is None
 
 
 def test_ten_threads_with_a_thousand_runs_each_leave_ten_thousand_events(

@@ -13,7 +13,7 @@ import resource
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -59,14 +59,13 @@ FillDisk = Callable[[Kernel], Callable[[], None]]
 @contextmanager
 def _small_disk(folder: Path) -> Iterator[FillDisk]:
     """A file system of its own with little room."""
-    disk = SmallDisk(folder)
+    with closing(SmallDisk(folder)) as disk:
 
-    def fill(_kernel: Kernel) -> Callable[[], None]:
-        disk.fill()
-        return disk.free
+        def fill(_kernel: Kernel) -> Callable[[], None]:
+            disk.fill()
+            return disk.free
 
-    yield fill
-    disk.close()
+        yield fill
 
 
 @contextmanager

@@ -147,10 +147,14 @@ def test_a_server_that_hangs_does_not_keep_a_kernel_from_ending(
     assert {event["distinct_id"] for event in events} == {"SARA"}
 
 
-def test_a_kernel_that_ends_sends_its_last_events(kernel: Kernel, server: CaptureServer) -> None:
+def test_a_kernel_that_ends_does_not_wait_for_the_next_try(
+    kernel: Kernel, server: CaptureServer
+) -> None:
+    server.answer = 503
     kernel.run(SETUP_CELL)
-    wait_until(lambda: server.events, timeout_s=30)
     kernel.run('_cell("exercise_1")')
+    wait_until(lambda: server.refused == 3, timeout_s=30)  # the next try is seconds away
+    server.answer = 200
     kernel.shutdown()
 
     assert [event["event"] for event in server.events] == ["start", "cell", "cell_end"]
@@ -326,15 +330,14 @@ def test_turned_off_in_the_middle_it_sends_no_more(
 ) -> None:
     server.answer = 503
     kernel.run(SETUP_CELL)
-    wait_until(lambda: server.refused, timeout_s=30)
-    kernel.run(f'import os; os.environ["DO_NOT_TRACK"] = "1"\n{SETUP_CELL}')
-    asked = len(server.requests)
+    wait_until(lambda: server.refused == 3, timeout_s=30)  # the next try is seconds away
     server.answer = 200
-    kernel.run(THE_FOUR_NAMES)
-    kernel.run('_cell("exercise_1")')
+    kernel.run(f'import os; os.environ["DO_NOT_TRACK"] = "1"\n{SETUP_CELL}')
+    lesson = kernel.run(THE_FOUR_NAMES)
     kernel.shutdown()
 
-    assert len(server.requests) == asked
+    assert lesson.error == ""
+    assert server.events == []
     next_session()
     assert [event["event"] for event in of_notebook(server, "D3_Datetimes")] == ["start"]
 
@@ -349,8 +352,10 @@ def test_turned_off_and_on_again_it_is_a_new_session_with_hooks_of_its_own(
     kernel.run('_cell("exercise_2")')
     kernel.run(SETUP_CELL)
     kernel.run('_cell("exercise_3")')
+    hooks = kernel.run('"\\n".join(map(str, get_ipython().events.callbacks["post_run_cell"]))')
     kernel.shutdown()
 
+    assert hooks.results[0].count("Tracking._after") == 1
     before, after = by_session(of_notebook(server, "D3_Datetimes"))
     for events, cell_id in ((before, "exercise_1"), (after, "exercise_3")):
         assert [event["event"] for event in events] == ["start", "cell", "cell_end"]

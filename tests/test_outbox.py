@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import random
 import signal
@@ -108,8 +109,9 @@ def test_events_are_numbered_without_gaps(box: Outbox, state_dir: Path) -> None:
 
 
 def test_a_number_of_somebodys_own_is_replaced(box: Outbox, state_dir: Path) -> None:
-    box.append(a_record({"seq": 99}))
+    line = box.append(a_record({"seq": 99}))
 
+    assert line.count(b'"seq":') == 1
     assert numbers(kept_events(state_dir)) == [0]
 
 
@@ -268,6 +270,17 @@ def test_a_file_that_is_delivered_is_deleted(box: Outbox, state_dir: Path) -> No
     deliver_all(box)
 
     assert only_file(state_dir).name == "00000002.jsonl"
+
+
+def test_what_is_noted_is_not_written_again(box: Outbox, state_dir: Path, clock: Clock) -> None:
+    box.append(a_record())
+    deliver_all(box)
+    noted = folder_of(state_dir) / "acknowledged"
+    os.utime(noted, (0, 0))
+
+    settle(box, clock)
+
+    assert noted.stat().st_mtime == 0
 
 
 def test_the_current_file_is_left_when_all_of_it_is_delivered(
@@ -433,9 +446,12 @@ def test_nothing_is_left_behind(box: Outbox, state_dir: Path) -> None:
     assert list((state_dir / "outbox").iterdir()) == []
 
 
-def test_an_outbox_that_was_never_used_can_be_removed(box: Outbox, state_dir: Path) -> None:
+def test_an_outbox_that_was_never_used_can_be_removed(
+    box: Outbox, state_dir: Path, telemetry_log: list[logging.LogRecord]
+) -> None:
     assert box.remove()
     assert not state_dir.exists()
+    assert telemetry_log == []
 
 
 def test_an_event_that_came_late_is_not_removed(box: Outbox, state_dir: Path) -> None:
@@ -635,6 +651,39 @@ def test_an_interrupt_leaves_no_gap_while_events_wait_in_memory(
 
     assert interrupted > 50
     assert_nothing_is_lost_or_doubled(deliver_all(box), returned, box.recorded)
+
+
+def interrupt_before_the_number_is_used_up(box: Outbox) -> None:
+    """Leave the latest event as an interrupt between two lines of `append` leaves it."""
+    box._tail = box._tail._replace(seq=box._tail.seq - 1)
+    box._in_doubt = 1
+
+
+def test_an_event_from_memory_is_delivered_before_its_interrupt_is_looked_into(
+    box: Outbox, state_dir: Path
+) -> None:
+    state_dir.write_text("a file where the folder should be")
+    box.append(a_record())
+    interrupt_before_the_number_is_used_up(box)
+
+    assert numbers(deliver_all(box)) == [0]
+    box.append(a_record())
+    assert numbers(deliver_all(box)) == [1]
+
+
+def test_a_file_is_left_before_the_interrupt_of_its_last_event_is_looked_into(
+    box: Outbox, state_dir: Path, clock: Clock
+) -> None:
+    box.append(a_record({"output": "x" * 100_000}))
+    line = box.append(a_record())
+    deliver_all(box)
+    box._tail = box._tail._replace(size_bytes=box._tail.size_bytes - len(line), seq=1)
+    box._in_doubt = len(line)
+
+    settle(box, clock)
+
+    box.append(a_record())
+    assert numbers(deliver_all(box)) == [2]
 
 
 @by_thread

@@ -269,6 +269,15 @@ def test_the_name_is_in_the_new_folder_as_well(box: Outbox, state_dir: Path) -> 
     assert adopted(state_dir, box).student == "SARA"
 
 
+def test_a_name_is_kept_where_the_folder_has_gone(box: Outbox, state_dir: Path) -> None:
+    append(box, 1)
+    shutil.rmtree(state_dir)
+    box.give_name("SARA")
+
+    assert box.storage_problem == ""
+    assert (folder_of(state_dir) / "student").read_text() == "SARA"
+
+
 def test_what_was_delivered_does_not_hide_what_is_in_the_new_folder(
     box: Outbox, state_dir: Path
 ) -> None:

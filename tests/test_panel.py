@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from threading import Timer
 
 import pytest
 from waiting import wait_until
@@ -57,7 +58,7 @@ def test_no_name_is_taken_while_a_cell_runs(panel: Panel, session: Session) -> N
     session.busy = True
     enter(panel, "Len")
     enter(panel, "Lena")
-    wait_until(lambda: threading.active_count() == 1)  # the timers have gone by
+    wait_until(lambda: not any(isinstance(thread, Timer) for thread in threading.enumerate()))
 
     assert session.student == ""
     session.busy = False

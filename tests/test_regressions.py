@@ -54,6 +54,7 @@ def test_run_all_does_not_wait_for_a_name(kernel: Kernel, server: CaptureServer)
     wait_until(lambda: len(server.events) == 5, timeout_s=30)
     assert (asked, sent) == (0, [])
     assert {event["distinct_id"] for event in server.events} == {"SARA"}
+    assert {event["properties"]["student"] for event in server.events} == {"SARA"}
     assert all(datetime.fromisoformat(event["timestamp"]) < named for event in server.events)
 
 

@@ -597,6 +597,8 @@ def test_a_cell_whose_result_ipykernel_has_lost_was_interrupted(
     tracking: Tracking, session: Session, announced: Announced, shell: Any
 ) -> None:
     tracking.hook_into(shell)
+    end(shell, a_cell())
+    begin(shell, a_cell())
     tracking.cell("exercise_1")
     shell.events.trigger("post_run_cell", None)
 
@@ -640,11 +642,11 @@ def test_two_cells_in_two_threads_end_each_as_its_own(
     thread.start()
     thread.join()
     tracking.cell("mine")
-    end(shell, others)
     end(shell, mine)
+    end(shell, others)
 
     ends = [properties["cell_id"] for event, properties in announced.events if event == "cell_end"]
-    assert ends == ["theirs", "mine"]
+    assert ends == ["mine", "theirs"]
 
 
 def test_it_is_busy_as_long_as_a_cell_runs(
