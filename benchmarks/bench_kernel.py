@@ -5,10 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import os
-import queue
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -49,14 +47,12 @@ class Kernel:
         self._manager = KernelManager()
         self._manager.start_kernel(env=_environment(Path(self._folder.name), host))
         self._client = self._manager.blocking_client()
+        # What the kernel says between two cells waits, however much it is.
+        self._client.context.rcvhwm = 0
         self._client.start_channels()
         self._client.wait_for_ready(timeout=60)
         self.models: Counter[str] = Counter()
         """The widgets that the front end was told to make, by the names of their models."""
-        self._idle: queue.Queue[str] = queue.Queue()
-        self._closed = threading.Event()
-        self._reader = threading.Thread(target=self._read_all_it_says)
-        self._reader.start()
         self.run(f"import sys; sys.path.insert(0, {str(HERE)!r})")
         executable = self.run("pass", value="sys.executable")
         if executable != sys.executable:
@@ -77,8 +73,6 @@ class Kernel:
 
     def close(self) -> None:
         """Kill it: how it ends is not measured here."""
-        self._closed.set()
-        self._reader.join()
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         self._folder.cleanup()
@@ -97,11 +91,11 @@ class Kernel:
     def _run(self, code: str, value: str) -> tuple[Any, float]:
         expressions = {"value": f"__import__('json').dumps({value})"}
         request = self._client.execute(code, user_expressions=expressions, allow_stdin=True)
-        reply = self._client.get_shell_msg(timeout=300)
+        while not self._is_idle_after(request):
+            pass
+        reply = self._client.get_shell_msg(timeout=60)
         while reply["parent_header"].get("msg_id") != request:
-            reply = self._client.get_shell_msg(timeout=300)
-        while self._idle.get(timeout=60) != request:
-            pass  # of an earlier request, or of a widget's message
+            reply = self._client.get_shell_msg(timeout=60)
         content = reply["content"]
         outcomes = [content, *content.get("user_expressions", {}).values()]
         for outcome in outcomes:
@@ -112,17 +106,14 @@ class Kernel:
         took_s = (reply["header"]["date"] - began).total_seconds()
         return json.loads(ast.literal_eval(text)), took_s
 
-    def _read_all_it_says(self) -> None:
-        while not self._closed.is_set():
-            try:
-                message = self._client.get_iopub_msg(timeout=0.2)
-            except queue.Empty:
-                continue
-            content = message["content"]
-            if message["msg_type"] == "comm_open":
-                self.models[content["data"].get("state", {}).get("_model_name", "")] += 1
-            elif message["msg_type"] == "status" and content["execution_state"] == "idle":
-                self._idle.put(message["parent_header"].get("msg_id", ""))
+    def _is_idle_after(self, request: str) -> bool:
+        """Read the next that the kernel says: whether `request` has ended."""
+        message = self._client.get_iopub_msg(timeout=300)
+        content = message["content"]
+        if message["msg_type"] == "comm_open":
+            self.models[content["data"].get("state", {}).get("_model_name", "")] += 1
+        is_idle = message["msg_type"] == "status" and content["execution_state"] == "idle"
+        return is_idle and bool(message["parent_header"].get("msg_id") == request)
 
 
 def compile_everything() -> None:

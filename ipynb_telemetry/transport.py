@@ -8,6 +8,7 @@ takes longer than importing ipywidgets, so this module is imported by the delive
 from __future__ import annotations
 
 import concurrent.futures
+import gzip
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -43,8 +44,8 @@ class Transport:
         self._session = requests.Session()
         self._session.max_redirects = 0
         self._session.auth = _authorize
-        self._session.mount("https://", PatientAdapter(max_retries=0))
-        self._session.mount("http://", PatientAdapter(max_retries=0))
+        self._session.mount("https://", _CompressingAdapter(max_retries=0))
+        self._session.mount("http://", _CompressingAdapter(max_retries=0))
         _silence_libraries()
 
     def post(self, host: str, api_key: str, messages: Sequence[Mapping[str, Any]]) -> Answer:
@@ -66,7 +67,7 @@ class Transport:
                 api_key,
                 host,
                 path="/batch/",
-                gzip=True,
+                gzip=False,  # our adapter does it
                 # The SDK hands it on to requests, which takes urllib3's as well.
                 timeout=cast("float", self._timeout),
                 session=self._session,
@@ -77,6 +78,20 @@ class Transport:
         except (requests.RequestException, HTTPError, OSError, ValueError) as failure:
             return Answer(Outcome.UNREACHABLE, _why_unreachable(failure))
         return judge(response)
+
+
+class _CompressingAdapter(PatientAdapter):
+    """Compresses what is sent.
+
+    The SDK could, with `GzipFile`: from Python 3.12 on that is a reference cycle, so each
+    request leaves a quarter of a megabyte of zlib's to the garbage collector.
+    """
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        request.body = gzip.compress(cast("str", request.body).encode())
+        request.headers["Content-Encoding"] = "gzip"
+        request.prepare_content_length(request.body)
+        return super().send(request, **kwargs)
 
 
 def _begin(attempt: Callable[[], Answer]) -> concurrent.futures.Future[Answer]:

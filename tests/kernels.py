@@ -61,6 +61,7 @@ class Kernel:
         self.asked = 0
         """How often a cell has asked its user for input."""
         self._early: deque[Message] = deque()
+        self._replied: set[str] = set()
         self._log = log
         self._manager = KernelManager()
         # Longer than any test of ours waits: what ends a kernel must be the kernel.
@@ -107,6 +108,7 @@ class Kernel:
                 continue
             kind, content = message["msg_type"], message["content"]
             if kind == "status" and content["execution_state"] == "idle":
+                self._wait_for_reply(number, deadline)
                 return ran
             self._note(ran, kind, content)
 
@@ -167,6 +169,15 @@ class Kernel:
                     pytest.fail(f"the kernel has died:\n{self.log}")
         pytest.fail("the cell has not ended in time")
         raise AssertionError
+
+    def _wait_for_reply(self, number: str, deadline: float) -> None:
+        """As front ends do: ipykernel 7 may never read what comes while it replies.
+
+        Source: https://github.com/ipython/ipykernel/issues/1554
+        """
+        while number not in self._replied:
+            reply = self._client.get_shell_msg(timeout=max(0.0, deadline - time.monotonic()))
+            self._replied.add(reply["parent_header"].get("msg_id"))
 
     def _see(self, message: Message) -> Message:
         if message["msg_type"] == "stream":
