@@ -133,7 +133,7 @@ class _Kernel:
         self._delivery = Delivery(new.state_folder, self._on_report)
         self._lesson = self._begin(new.student)
         session = self._lesson.session
-        self._tracking = Tracking(session, cell_ended=self._cell_ended)
+        self._tracking = _the_tracking(session)
         self._undo_failures = on_failure(self._show_failure)
         self._panel = self._build_panel()
         if self._shell is not None:
@@ -158,6 +158,9 @@ class _Kernel:
         is_another_student = new.student not in ("", old.student, session.student)
         if old.notebook_id != new.notebook_id or (is_another_student and session.student):
             self._replace_lesson(new.student)
+        elif old.destination and new.destination not in (None, old.destination):
+            # A server counts on `seq` without gaps, and must not wait for what is another's.
+            self._replace_lesson(new.student or session.student, is_the_same_student=True)
         else:
             self._configure(self._lesson)
             if is_another_student:
@@ -222,7 +225,7 @@ class _Kernel:
             session.problem = None
         session.notes = list(new.notes)
         capture.configure(host=new.host, api_key=new.api_key, send_code=new.send_code)
-        lesson.outbox.destination = (new.host, new.api_key) if new.host and new.api_key else None
+        lesson.outbox.destination = new.destination
 
     def _end(self) -> None:
         """Let the session go out under its own name; it is never given to another student.
@@ -235,11 +238,11 @@ class _Kernel:
         if not session.student:
             outbox.give_name(session.anonymous_name)
 
-    def _replace_lesson(self, student: str) -> None:
+    def _replace_lesson(self, student: str, *, is_the_same_student: bool = False) -> None:
         was = self._lesson.session
         self._end()
         self._lesson = self._begin(student, earlier_go_on=was.busy)
-        if not student:  # another notebook, but nobody else: the student's switch stays
+        if is_the_same_student or not student:  # then the student's switch stays
             self._lesson.session.paused = was.paused
         self._tracking.follow(self._lesson.session)
         builtins.STUDENT_NAME = self._lesson.session.student  # type: ignore[attr-defined]
@@ -270,7 +273,7 @@ class _Kernel:
         if self._shell is None:  # no cell whose end could be waited for
             self._delivery.start()
 
-    def _cell_ended(self) -> None:
+    def cell_ended(self) -> None:
         self._delivery.finish_earlier()
         self._delivery.start()
         if self._panel is not None:
@@ -313,6 +316,21 @@ class _Kernel:
         self._configure(self._lesson)
 
 
+def _the_tracking(session: Session) -> Tracking:
+    """One for a process: what was decorated before telemetry was off for a while counts on."""
+    global _tracking  # noqa: PLW0603  # there is one for a process
+    if _tracking is None:
+        _tracking = Tracking(session, cell_ended=_a_cell_ended)
+    else:
+        _tracking.follow(session)
+    return _tracking
+
+
+def _a_cell_ended() -> None:
+    if _kernel is not None:
+        _kernel.cell_ended()
+
+
 def _tracked_test_when_off(name: Any) -> Any:
     return name if callable(name) else lambda test: test
 
@@ -337,3 +355,4 @@ def _inject(names: Mapping[str, object]) -> None:
 
 # importlib.reload runs this module again in the same namespace: what runs goes on running.
 _kernel: _Kernel | None = globals().get("_kernel")
+_tracking: Tracking | None = globals().get("_tracking")

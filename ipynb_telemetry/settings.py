@@ -49,6 +49,11 @@ class Settings:
     notes: tuple[str, ...] = field(default=())
     """What in the environment was ignored, a line each for the student."""
 
+    @property
+    def destination(self) -> tuple[str, str] | None:
+        """Host and key, where both can be used."""
+        return (self.host, self.api_key) if self.host and self.api_key else None
+
 
 def resolve(
     notebook_id: str,

@@ -149,7 +149,7 @@ class Tracking:
         with contextlib.suppress(ValueError):  # somebody has cleared IPython's hooks
             self._shell.events.unregister("pre_run_cell", self._before)
             self._shell.events.unregister("post_run_cell", self._after)
-        self._shell = None
+        self._shell, self._running = None, []  # nobody will tell when they end
 
     @never_into_the_cell
     def _before(self, info: Any) -> None:

@@ -15,6 +15,7 @@ from kernels import Kernel
 from waiting import wait_until
 
 SETUP_CELL = f'{SETUP}\nsetup_telemetry("D3_Datetimes", student="Sara")'
+DECORATED = '@tracked_test("exercise_3")\ndef test_three():\n    pass'
 PROBLEM = "from ipynb_telemetry import bootstrap\nbootstrap._kernel._lesson.session.problem"
 
 
@@ -346,17 +347,37 @@ def test_turned_off_and_on_again_it_is_a_new_session_with_hooks_of_its_own(
     kernel: Kernel, server: CaptureServer
 ) -> None:
     kernel.run(SETUP_CELL)
-    kernel.run('_cell("exercise_1")')
+    kernel.run(f'_cell("exercise_1")\n{DECORATED}')
     wait_until(lambda: len(server.events) == 3, timeout_s=30)
     kernel.run(f"{SETUP_CELL[:-1]}, enabled=False)")
-    kernel.run('_cell("exercise_2")')
+    kernel.run('_cell("exercise_2")\ntest_three()')
     kernel.run(SETUP_CELL)
     kernel.run('_cell("exercise_3")')
+    kernel.run("test_three()")
     hooks = kernel.run('"\\n".join(map(str, get_ipython().events.callbacks["post_run_cell"]))')
     kernel.shutdown()
 
     assert hooks.results[0].count("Tracking._after") == 1
     before, after = by_session(of_notebook(server, "D3_Datetimes"))
+    assert after.pop()["event"] == "test"  # it was decorated before
     for events, cell_id in ((before, "exercise_1"), (after, "exercise_3")):
         assert [event["event"] for event in events] == ["start", "cell", "cell_end"]
         assert events[1]["properties"]["cell_id"] == cell_id
+
+
+def test_a_corrected_key_is_a_new_session_that_waits_for_nothing_of_the_old_one(
+    kernel: Kernel, server: CaptureServer
+) -> None:
+    server.api_key = "phc_right"
+    kernel.run(f'{SETUP_CELL[:-1]}, api_key="phc_wrong")')
+    kernel.run('_cell("exercise_1")')
+    wait_until(lambda: server.refused, timeout_s=30)
+    kernel.run(f'{SETUP_CELL[:-1]}, api_key="phc_right")')
+    kernel.run('_cell("exercise_2")')
+    wait_until(lambda: len(server.events) == 3, timeout_s=30)
+
+    start, cell, _ = server.events
+    assert [event["properties"]["seq"] for event in server.events] == [0, 1, 2]
+    assert start["distinct_id"] == "SARA"
+    assert cell["properties"]["cell_id"] == "exercise_2"
+    assert len(by_session(server.events)) == 1
