@@ -27,6 +27,8 @@ class Outcome(Enum):
     """Something answered in the server's place, as a Wi-Fi login page does."""
     BUSY = auto()
     UNREACHABLE = auto()
+    UNTRUSTED = auto()
+    """No connection that is safe: its certificate is wrong, or it has none."""
 
 
 _OUTCOMES = {

@@ -94,9 +94,11 @@ def _waiting_for_name(session: Session) -> str:
 
 def _offline(session: Session) -> str:
     text = f"{_safe(session)} and will be sent when the connection is back."
-    if session.problem is not None and session.problem.outcome == "INTERCEPTED":
-        host = host_name(session.host)
+    host, problem = host_name(session.host), session.problem
+    if problem is not None and problem.outcome == "INTERCEPTED":
         return f"Something else answers in place of {host}: a Wi-Fi login page? {text}"
+    if problem is not None and problem.outcome == "UNTRUSTED":
+        return f"{host}: {problem.reason}. Is this computer's clock right? {text}"
     return text
 
 

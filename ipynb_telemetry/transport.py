@@ -76,7 +76,7 @@ class Transport:
         except requests.TooManyRedirects:
             return Answer(Outcome.INTERCEPTED, "a redirect")
         except (requests.RequestException, HTTPError, OSError, ValueError) as failure:
-            return Answer(Outcome.UNREACHABLE, _why_unreachable(failure))
+            return _no_answer(failure)
         return judge(response)
 
 
@@ -119,13 +119,14 @@ def _authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _why_unreachable(failure: Exception) -> str:
+def _no_answer(failure: Exception) -> Answer:
     if isinstance(failure, requests.exceptions.SSLError):
         is_certificate = "certificate" in str(failure).lower()
-        return "its certificate cannot be trusted" if is_certificate else "no secure connection"
+        reason = "its certificate cannot be trusted" if is_certificate else "no secure connection"
+        return Answer(Outcome.UNTRUSTED, reason)
     if isinstance(failure, requests.Timeout) or _is_a_read_timeout(failure):
-        return "no answer"
-    return "no connection"
+        return Answer(Outcome.UNREACHABLE, "no answer")
+    return Answer(Outcome.UNREACHABLE, "no connection")
 
 
 def _is_a_read_timeout(failure: Exception) -> bool:

@@ -28,6 +28,10 @@ INTERCEPTED = (
     "Offline SARA Something else answers in place of {host}: a Wi-Fi login page? "
     f"{SAFE} and will be sent when the connection is back."
 )
+UNTRUSTED = (
+    "Offline SARA {host}: its certificate cannot be trusted. Is this computer's clock right? "
+    f"{SAFE} and will be sent when the connection is back."
+)
 KEY_REFUSED = (
     f"Needs attention SARA {{host}} does not take this notebook's key. Tell your teacher. {SAFE}."
 )
@@ -244,7 +248,7 @@ def test_what_waits_for_a_certificate_to_be_trusted_is_sent_by_the_next_session(
             set_up(kernel),
             kernel.run(WORK),
         ]
-        wait_for_panel(kernel, OFFLINE)
+        wait_for_panel(kernel, UNTRUSTED.format(host=server.url.removeprefix("https://")))
         kernel.shutdown()
         assert server.connections > 0
         assert server.requests == []

@@ -44,7 +44,7 @@ def test_what_somebody_has_to_mend_needs_attention(outcome: str) -> None:
     assert status_of(session).kind == "attention"
 
 
-@pytest.mark.parametrize("outcome", ["UNREACHABLE", "BUSY", "INTERCEPTED"])
+@pytest.mark.parametrize("outcome", ["UNREACHABLE", "UNTRUSTED", "BUSY", "INTERCEPTED"])
 def test_what_mends_itself_is_offline(outcome: str) -> None:
     assert status_of(a_session(problem=Problem(outcome, "a reason"))).kind == "offline"
 
@@ -102,6 +102,15 @@ def test_where_something_else_answers_it_says_so() -> None:
     assert status_of(session).text == (
         "Something else answers in place of us.i.posthog.com: a Wi-Fi login page? "
         "4 events are safe on this computer and will be sent when the connection is back."
+    )
+
+
+def test_a_certificate_that_is_not_trusted_is_said() -> None:
+    problem = Problem("UNTRUSTED", "its certificate cannot be trusted")
+
+    assert status_of(a_session(problem=problem, recorded=1)).text == (
+        "us.i.posthog.com: its certificate cannot be trusted. Is this computer's clock right? "
+        "1 event is safe on this computer and will be sent when the connection is back."
     )
 
 

@@ -295,7 +295,7 @@ def test_a_certificate_that_nobody_signed_is_not_trusted(transport: Transport) -
     with CaptureServer(tls=True) as server:
         answer = transport.post(server.url, KEY, [a_message()])
 
-        assert answer == Answer(Outcome.UNREACHABLE, "its certificate cannot be trusted")
+        assert answer == Answer(Outcome.UNTRUSTED, "its certificate cannot be trusted")
         assert server.requests == []
 
 
@@ -304,7 +304,7 @@ def test_a_server_that_speaks_no_tls_has_no_certificate(
 ) -> None:
     answer = transport.post(server.url.replace("http", "https"), KEY, [a_message()])
 
-    assert answer == Answer(Outcome.UNREACHABLE, "no secure connection")
+    assert answer == Answer(Outcome.UNTRUSTED, "no secure connection")
 
 
 def test_a_proxy_that_wants_a_password_stands_in_the_way(
