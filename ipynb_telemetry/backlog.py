@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ipynb_telemetry.boundary import log
-from ipynb_telemetry.events import Record, decode, encode
+from ipynb_telemetry.events import Record, decode, encode, has_a_time
 from ipynb_telemetry.segments import Segment, make_private, segments_in, write_private
 
 MAX_BATCH_EVENTS = 250
@@ -206,7 +206,7 @@ class _Acknowledged:
 
 
 def first_batch(lines: Iterable[tuple[bytes, int]], segment: int, max_events: int) -> Batch:
-    """The first events of `lines` that go to one destination.
+    """The first events of `lines` that go to one destination, or that cannot go anywhere.
 
     Args:
         lines: Each with where it ends. One that is damaged costs itself alone.
@@ -223,7 +223,7 @@ def first_batch(lines: Iterable[tuple[bytes, int]], segment: int, max_events: in
         if record is None:
             log.warning("a damaged line of %d bytes in the outbox was skipped", len(line))
         elif records and (
-            _destination(record) != _destination(records[0])
+            _group(record) != _group(records[0])
             or len(records) == max_events
             or size_bytes + len(line) > MAX_BATCH_BYTES
         ):
@@ -235,8 +235,9 @@ def first_batch(lines: Iterable[tuple[bytes, int]], segment: int, max_events: in
     return Batch(tuple(records), segment, end)
 
 
-def _destination(record: Record) -> tuple[str | None, str | None]:
-    return record["host"], record["api_key"]
+def _group(record: Record) -> tuple[str | None, str | None, bool]:
+    """What all events of a batch have in common."""
+    return record["host"], record["api_key"], has_a_time(record)
 
 
 def _read_name(path: Path) -> str | None:

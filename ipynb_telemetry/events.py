@@ -222,6 +222,14 @@ def is_record(value: object) -> bool:
     )
 
 
+def has_a_time(record: Record) -> bool:
+    """Whether its timestamp is one; where it is none, servers put their own in its place."""
+    try:
+        return datetime.fromisoformat(record["timestamp"]).tzinfo is not None
+    except ValueError:
+        return False
+
+
 def _strict_json(record: Record) -> bytes:
     # A lone surrogate raises UnicodeEncodeError.
     return _encoder.encode(record).encode() + b"\n"

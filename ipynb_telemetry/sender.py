@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ipynb_telemetry.answers import Answer, Outcome
 from ipynb_telemetry.backlog import MAX_BATCH_EVENTS, Backlog, Batch
 from ipynb_telemetry.boundary import log
-from ipynb_telemetry.events import Record, message
+from ipynb_telemetry.events import Record, has_a_time, message
 from ipynb_telemetry.outbox import Outbox
 from ipynb_telemetry.road import Road
 from ipynb_telemetry.settings import why_bad_host
@@ -78,9 +78,12 @@ class Sender:
         box.empty = batch is None
         if batch is None:
             return False
+        if not has_a_time(batch.records[0]):
+            return self._set_all_aside(box, batch, "its timestamp is no time")
         destination = _destination(batch.records[0]) or box.content.destination
         if destination is None:
-            return box.finished and self._set_aside_undeliverable(box, batch)
+            reason = "it was captured without a usable host and key"
+            return box.finished and self._set_all_aside(box, batch, reason)
         box.road = self._roads.setdefault(destination, Road())
         if self._has_to_wait(box, is_leftover=is_leftover):
             return False
@@ -148,9 +151,9 @@ class Sender:
             self._set_aside(box, record, answer.reason)
         box.suspects.clear()
 
-    def _set_aside_undeliverable(self, box: Box, batch: Batch) -> bool:
+    def _set_all_aside(self, box: Box, batch: Batch, reason: str) -> bool:
         for record in batch.records:
-            self._set_aside(box, record, "it was captured without a usable host and key")
+            self._set_aside(box, record, reason)
         box.content.acknowledge(batch)
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -549,6 +550,22 @@ def test_a_leftover_that_belongs_nowhere_is_set_aside(
     reason = "it was captured without a usable host and key"
     assert set_aside(lesson.state_dir) == [(0, reason)]
     assert server.connections == 0
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2026-08-03T09:30:00", "2026-13-03T09:30:00+00:00"])
+def test_an_event_whose_time_is_no_time_is_set_aside(
+    lesson: Lesson, server: CaptureServer, time: str
+) -> None:
+    a_dead_session(lesson.state_dir, server.url)
+    (file,) = lesson.state_dir.glob("outbox/dead0001*/*.jsonl")
+    first, second, third = map(json.loads, file.read_text().splitlines())
+    second["timestamp"] = time
+    file.write_text("".join(json.dumps(record) + "\n" for record in (first, second, third)))
+
+    lesson.delivery.start()
+
+    wait_until(lambda: numbers(server.events) == [0, 2])
+    assert set_aside(lesson.state_dir) == [(1, "its timestamp is no time")]
 
 
 def test_a_dead_server_of_yesterdays_does_not_hold_up_todays(
