@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
 import ipywidgets as widgets
@@ -15,7 +15,8 @@ from traitlets import Bunch
 
 from ipynb_telemetry import panel_html
 from ipynb_telemetry.boundary import never_into_the_cell
-from ipynb_telemetry.names import did_you_mean, normalize_student_name, on_roster, why_refused
+from ipynb_telemetry.dialogue import MAX_CHOICES, Dialogue, Purpose, Question
+from ipynb_telemetry.names import normalize_student_name
 from ipynb_telemetry.painter import Painter
 from ipynb_telemetry.session import Session
 
@@ -26,23 +27,8 @@ _DRAWN = (
     "student", "offered", "paused", "busy", "latest", "delivered", "set_aside", "leftover",
     "problem", "storage_problem", "off_because", "notes",
 )  # fmt: skip
-_MAX_CHOICES = 4
 
-Purpose: TypeAlias = Literal["name", "typo", "another"]
-"""What a typed name is for: the first one, the same student's, another student's."""
 Messages: TypeAlias = Callable[[], list[dict[str, Any]]]
-
-
-class _Choice(NamedTuple):
-    label: str
-    act: Callable[[], None]
-
-
-class _Question(NamedTuple):
-    """Buttons to choose from, with the line above them."""
-
-    line: str
-    choices: Sequence[_Choice]
 
 
 class Panel:
@@ -55,10 +41,7 @@ class Panel:
 
     def __init__(self, session: Session, latest_messages: Messages) -> None:
         self._id = uuid4().hex[:8]
-        self._purpose: Purpose | None = None
-        self._question: _Question | None = None
         self._details: Literal["", "exercises", "sent"] = ""
-        self._refused = ""
         self._settling = False
         self._typed_s = 0.0
         self._taking = threading.Lock()
@@ -73,9 +56,7 @@ class Panel:
             self._session.unobserve(self._on_change, names=_DRAWN)
             self._session.unobserve(self._on_student, names="student")
         self._session, self._latest_messages = session, latest_messages
-        self._settling, self._refused, self._question, self._purpose = False, "", None, None
-        if not session.student:
-            self._ask_for_the_first_name()
+        self._settling, self._dialogue = False, Dialogue(session, clear_name=self._clear_name)
         session.observe(self._on_student, names="student")
         session.observe(self._on_change, names=_DRAWN)
         self.painter.draw_now()
@@ -108,15 +89,17 @@ class Panel:
 
     @never_into_the_cell
     def _on_text(self, _change: Bunch) -> None:
-        self._typed_s, self._refused = time.monotonic(), ""
-        if self._question is not None and self._purpose is not None:
-            self._question = None  # typing on answers "Did you mean ...?"
+        self._typed_s = time.monotonic()
+        self._dialogue.typed_on()
         self.painter.draw_now()
 
     @never_into_the_cell
     def _on_box_message(self, _box: object, content: dict[str, Any], _buffers: object) -> None:
         if content.get("event") == "submit":
             self._submit()
+
+    def _ask_which(self) -> None:
+        self._dialogue.ask_which()
 
     def _submit(self) -> None:
         self._settling, self._typed_s = True, time.monotonic()
@@ -145,77 +128,17 @@ class Panel:
         if self._settling:
             self._look_again(missing_s)
             return
-        self._take(normalize_student_name(self._name.value))
+        self._dialogue.take(normalize_student_name(self._name.value))
         self.painter.draw_now()
 
-    def _take(self, name: str) -> None:
-        """Take a typed name, or say what is wrong, or ask what was meant."""
-        refused = why_refused(name)
-        if refused is not None:
-            self._refused = refused
-        elif self._session.roster and not on_roster(name, self._session.roster):
-            self._ask_what_was_meant(name)
-        else:
-            self._accept(name)
-
-    def _accept(self, name: str) -> None:
-        purpose, self._purpose, self._question = self._purpose, None, None
-        if purpose == "typo":
-            self._session.rename(name)
-        elif purpose == "another" and name != self._session.student:
-            self._session.hand_over(name)
-        elif purpose == "name":
-            self._session.take_name(name)
-
-    # What the panel asks
-
-    def _ask_for_the_first_name(self) -> None:
-        self._purpose, offered = "name", self._session.offered
-        if offered:
-            self._purpose = None
-            self._question = _Question(
-                "Who is working here?",
-                (
-                    _Choice(f"Continue as {offered}", lambda: self._continue_as(offered)),
-                    _Choice("Someone else", lambda: self._ask_for_name("name")),
-                ),
-            )
-
-    def _continue_as(self, name: str) -> None:
-        self._purpose, self._question = "name", None
-        self._take(name)
-
-    def _ask_which(self) -> None:
-        self._question = _Question(
-            f"Is {self._session.student} misspelled, or is somebody else working now?",
-            (
-                _Choice("Fix a typo", lambda: self._ask_for_name("typo")),
-                _Choice("Another student", lambda: self._ask_for_name("another")),
-                _Choice("Cancel", self._stop_asking),
-            ),
-        )
-
-    def _ask_for_name(self, purpose: Purpose) -> None:
-        self._purpose, self._question, self._refused = purpose, None, ""
-        if purpose == "another":
-            self._name.value = ""  # hidden until now: nobody is typing in it
-
-    def _ask_what_was_meant(self, name: str) -> None:
-        near = did_you_mean(name, self._session.roster)[: _MAX_CHOICES - 1]
-        suggestions = [
-            _Choice(each, lambda each=each: self._accept(normalize_student_name(each)))  # type: ignore[misc]
-            for each in near
-        ]
-        line = f"{name} is not on the class list."
-        self._question = _Question(
-            f"{line} Did you mean ...?" if near else line,
-            (*suggestions, _Choice(f"No, I am {name}", lambda: self._accept(name))),
-        )
+    # The other switches
 
     def _stop_asking(self) -> None:
-        self._purpose, self._question, self._refused, self._settling = None, None, "", False
+        self._settling = False
+        self._dialogue.stop()
 
-    # The other switches
+    def _clear_name(self) -> None:
+        self._name.value = ""
 
     def _toggle_pause(self) -> None:
         if self._session.paused:
@@ -248,7 +171,7 @@ class Panel:
         self._name.on_msg(self._on_box_message)
         self._start = self._button("Start", self._submit, "Use this name", look="ipt-main")
         self._cancel = self._button("Cancel", self._stop_asking, "Keep the name as it is")
-        self._choices = [self._button("", lambda: None, "") for _ in range(_MAX_CHOICES)]
+        self._choices = [self._button("", lambda: None, "") for _ in range(MAX_CHOICES)]
         for place, button in enumerate(self._choices):
             button.on_click(lambda _, place=place: self._choose(place))
         self._exercises = self._button(
@@ -291,8 +214,7 @@ class Panel:
 
     @never_into_the_cell
     def _choose(self, place: int) -> None:
-        if self._question is not None and place < len(self._question.choices):
-            self._question.choices[place].act()
+        self._dialogue.choose(place)
         self.painter.draw_now()
 
     @never_into_the_cell
@@ -305,7 +227,8 @@ class Panel:
     # Drawing: called by the painter alone
 
     def _draw(self) -> None:
-        session, purpose, question = self._session, self._purpose, self._question
+        session, dialogue = self._session, self._dialogue
+        purpose, question = dialogue.purpose, dialogue.question
         is_on, named = not session.off_because, bool(session.student)
         at_work = is_on and named and not session.paused
         _write(self._status, panel_html.status(session))
@@ -330,13 +253,13 @@ class Panel:
         _show(self._exercises, named)
         _send_again()
 
-    def _line_html(self, purpose: Purpose | None, question: _Question | None) -> str:
+    def _line_html(self, purpose: Purpose | None, question: Question | None) -> str:
         if question is not None:
             return panel_html.question(question.line)
         if purpose is None:
             return ""
-        if self._refused:
-            return panel_html.refusal(self._refused)
+        if self._dialogue.refused:
+            return panel_html.refusal(self._dialogue.refused)
         name = normalize_student_name(self._name.value)
         if not name:
             return panel_html.purpose(self._session)

@@ -97,7 +97,7 @@ def test_the_same_name_is_not_another_student(panel: Panel, session: Session) ->
     choose(panel, "Another student")
     assert panel._name.value == ""
 
-    panel._take("SARA")
+    panel._dialogue.take("SARA")
 
     assert session.successor == ""
 
