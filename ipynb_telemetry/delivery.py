@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ipynb_telemetry.adoption import adopt_leftovers
 from ipynb_telemetry.backlog import Backlog
 from ipynb_telemetry.boundary import log, never_into_the_cell, report_failure
-from ipynb_telemetry.outbox import Outbox, adopt_leftovers
+from ipynb_telemetry.outbox import Outbox
 from ipynb_telemetry.sender import Box, Sender
 
 SHUTDOWN_S = 2.0

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ipynb_telemetry import ownership
-from ipynb_telemetry.adoption import adopt_leftovers as adopt_leftovers  # noqa: PLC0414  # delivery.py asks here
 from ipynb_telemetry.backlog import MAX_BATCH_EVENTS, Backlog, Batch, first_batch
 from ipynb_telemetry.boundary import log
 from ipynb_telemetry.events import Record, encode, numbered

@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ipynb_telemetry.events import KINDS
+from ipynb_telemetry.events import KINDS, Kind
 from ipynb_telemetry.session import Exercise, Session
 from ipynb_telemetry.status import delivery_line, extra_lines, host_name, status_of
 
@@ -124,8 +124,15 @@ def sent(messages: Sequence[dict[str, Any]], host: str) -> str:
     )
     events = "\n".join(json.dumps(message, ensure_ascii=False, indent=1) for message in messages)
     shown = f'<pre dir="ltr">{escape(events)}</pre>' if events else "<p>None so far.</p>"
-    kinds = "".join(f"<tr><td>{kind.event}</td><td>{kind.when}</td></tr>" for kind in KINDS)
+    kinds = "".join(
+        f"<tr><td>{kind.event}</td><td>{kind.when}</td><td>{_meanings(kind)}</td></tr>"
+        for kind in KINDS
+    )
     return _details(f"{where}{shown}<table><tbody>{kinds}</tbody></table>")
+
+
+def _meanings(kind: Kind) -> str:
+    return "<br>".join(f"<b>{each.name}</b> {each.meaning}" for each in kind.properties)
 
 
 def _progress(session: Session) -> str:

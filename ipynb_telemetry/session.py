@@ -37,7 +37,7 @@ class Problem(NamedTuple):
     """Why events do not go out now."""
 
     outcome: str
-    """`BLOCKED`, or the name of the last attempt's outcome (`transport.Outcome`)."""
+    """`BLOCKED`, or the name of the last attempt's outcome (`answers.Outcome`)."""
     reason: str
 
 

@@ -84,3 +84,5 @@ def test_each_kind_of_event_is_explained_where_what_is_sent_is_shown() -> None:
 
     for kind in KINDS:
         assert f"<td>{kind.event}</td><td>{kind.when}</td>" in html
+        for each in kind.properties:
+            assert f"<b>{each.name}</b> {each.meaning}" in html
