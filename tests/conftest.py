@@ -9,6 +9,7 @@ import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 pytest.register_assert_rewrite("capture_server")
@@ -16,6 +17,10 @@ from capture_server import CaptureServer  # noqa: E402 - after the line that con
 
 # The command line needs the extra `teacher`, which Colab's versions do not go with.
 collect_ignore = [] if importlib.util.find_spec("typer") else ["test_demo.py"]
+
+# A busy machine is no failure: timing lives in the benchmarks.
+hypothesis.settings.register_profile("patient", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("patient")
 
 pytest_plugins = ["jupyter_fixtures", "kernel_fixtures"]
 

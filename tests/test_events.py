@@ -407,7 +407,7 @@ odd_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(props=st.dictionaries(odd_keys, odd_values, max_size=5), event=odd_texts)
 @example(props={None: 1, "None": 2, "null": 3}, event="")
 @example(props={"seq": Speechless(), PurePosixPath("seq"): 1}, event="\udfff")
@@ -564,7 +564,7 @@ def test_a_damaged_line_is_nothing(line: bytes) -> None:
     assert decode(line) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(place=st.integers(0, 10_000), damage=st.binary(min_size=1, max_size=12))
 def test_a_damaged_line_never_raises(place: int, damage: bytes) -> None:
     line = bytearray(encode(a_record({"code": ARABIC})))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ipynb_telemetry import notebook_cells
@@ -646,7 +646,6 @@ def arguments_of(source: str) -> tuple[list[Any], dict[str, Any]]:
     return [ast.literal_eval(argument) for argument in call.args], given_by_name
 
 
-@settings(deadline=None)  # how long it takes is no claim of ours
 @given(notebook_id=NOT_BLANK, settings=st.dictionaries(st.sampled_from(SETTINGS), PLAIN_VALUES))
 @example(notebook_id="\"'\\", settings={"cohort": "\\'\\\"'''\"\"\"\\"})
 @example(notebook_id="{x} $spec ${spec} %s \r\n\0\t\f\x85\u2028", settings={})
@@ -726,7 +725,6 @@ def test_the_preview_is_the_first_line_that_says_something(source: str, line: st
     assert get_cell_tracking_line("e1", source) == line
 
 
-@settings(deadline=None)  # how long it takes is no claim of ours
 @given(cell_id=NOT_BLANK, source=EVERYTHING)
 def test_any_cell_gives_one_line_of_python(cell_id: str, source: str) -> None:
     line = get_cell_tracking_line(cell_id, source)
@@ -804,7 +802,6 @@ def test_the_function_is_named_after_the_exercise(name: str, function: str) -> N
     assert get_tracked_test_cell(name, "pass").endswith(f"\n{function}()")
 
 
-@settings(deadline=None)  # how long it takes is no claim of ours
 @given(name=NOT_BLANK)
 def test_any_exercise_can_be_tested(name: str) -> None:
     cell = get_tracked_test_cell(name, "seen.append('ran')")
@@ -853,7 +850,6 @@ def test_what_python_warns_of_is_left_to_the_students_python() -> None:
     assert "\n    assert double('\\d')\n" in cell
 
 
-@settings(deadline=None)  # how long it takes is no claim of ours
 @given(
     text=st.text(st.characters(exclude_characters='"\\\r\0', exclude_categories=["Cs"])),
     indent=st.sampled_from(["", "  ", "    ", "\t"]),

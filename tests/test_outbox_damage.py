@@ -135,7 +135,7 @@ def test_a_file_of_damaged_lines_alone_is_done_with(box: Outbox, state_dir: Path
     assert left.remove()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(damages=st.lists(st.tuples(st.integers(0, 3_000), st.binary(max_size=60)), max_size=4))
 def test_lines_that_are_not_damaged_are_all_sent(
     damages: list[tuple[int, bytes]], tmp_path_factory: pytest.TempPathFactory

@@ -262,6 +262,5 @@ TestOutboxes = Outboxes.TestCase
 TestOutboxes.settings = settings(
     max_examples=80,
     stateful_step_count=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
