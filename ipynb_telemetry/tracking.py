@@ -284,7 +284,7 @@ def _raised(result: Any) -> BaseException | None:
 
 
 def _outcome(result: Any, shown_before: BaseException | None) -> BaseException | None:
-    """What ended a cell; `%%time` shows the exception of its body and goes on."""
+    """What ended a cell; `%%time` and `%%capture` may show their body's exception and go on."""
     shown = _last_shown()
     return _raised(result) or (None if shown is shown_before else shown)
 
