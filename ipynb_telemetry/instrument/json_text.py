@@ -1,0 +1,195 @@
+"""JSON read in order, a window at a time, with the place of each value in the file.
+
+The values are scanned by the standard library's own scanner, so what it takes for broken is
+broken here too. Bytes are read as Latin-1: JSON's signs are ASCII, so each character is one
+byte, and a place in the text is a place in the file. Whoever keeps a value decodes its bytes.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from json import JSONDecodeError
+from typing import Any, BinaryIO, NamedTuple
+
+WINDOW_BYTES = 1024 * 1024
+_GROWTH = 4  # a value larger than the window is scanned again in one of this many times its size
+_SPACE = re.compile(r"[ \t\n\r]*")
+_NOT_UTF_8 = "it is not UTF-8"
+
+
+class NotReadableError(ValueError):
+    """This is no JSON, or not the JSON of a notebook; the message says why, for a person."""
+
+
+class Raw(NamedTuple):
+    """One value as it stands in the file."""
+
+    start: int
+    """Bytes from the beginning of the file."""
+    text: bytes
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
+
+    def value(self) -> Any:
+        return json.loads(self.text)
+
+
+class JsonText:
+    """A file of JSON from which values are taken one after the other.
+
+    Holds a window of the file, or the largest value that was asked for as one.
+
+    Args:
+        file: At its beginning. A byte order mark is passed over.
+    """
+
+    def __init__(self, file: BinaryIO, window_bytes: int = WINDOW_BYTES) -> None:
+        self._file, self._window_bytes = file, window_bytes
+        self._utf_8 = codecs.getincrementaldecoder("utf-8")()
+        self._scan_once = json.JSONDecoder().scan_once
+        self._text, self._at = "", 0
+        self._dropped_bytes = self._dropped_lines = 0
+        self.is_ascii = True
+        """Whether all that was read so far is."""
+        self._more()
+        if self._text.startswith("\xef\xbb\xbf"):
+            self._at, self.is_ascii = 3, self._text[3:].isascii()
+
+    @property
+    def position(self) -> int:
+        """Of the next byte, from the beginning of the file."""
+        return self._dropped_bytes + self._at
+
+    def space(self) -> bytes:
+        """Pass over white space, and tell it."""
+        passed = ""
+        while True:
+            end = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]  # or empty
+            passed += self._text[self._at : end]
+            self._at = end
+            if self._at < len(self._text) or not self._more():
+                return passed.encode("latin-1")
+
+    def peek(self) -> str:
+        """The character with which the next value begins; empty at the end of the file."""
+        self.space()
+        return self._text[self._at : self._at + 1]
+
+    def skip(self) -> None:
+        """Pass over the next value; of a list or an object one part at a time."""
+        if self.peek() == "[":
+            for _ in self.items():
+                self._scan()
+        else:
+            self._scan()
+
+    def raw(self) -> Raw:
+        """Take the next value as one."""
+        self.space()
+        start = self._scan()
+        text = self._text[start : self._at].encode("latin-1")
+        return Raw(self._dropped_bytes + start, text)
+
+    def items(self) -> Iterator[bytes]:
+        """Go into a list: before each item, the white space before it. Take the item then."""
+        self._take("[")
+        gap = self.space()
+        if self.peek() == "]":
+            self._at += 1
+            return
+        while True:
+            yield gap
+            if not self._goes_on("]"):
+                return
+            gap = self.space()
+
+    def members(self) -> Iterator[tuple[bytes, str, bytes]]:
+        """Go into an object: the space before a key, the key, the space before its value."""
+        self._take("{")
+        gap = self.space()
+        if self.peek() == "}":
+            self._at += 1
+            return
+        while True:
+            if self.peek() != '"':
+                raise self._broken("Expecting property name enclosed in double quotes")
+            key = self.raw().value()
+            self._take(":")
+            yield gap, key, self.space()
+            if not self._goes_on("}"):
+                return
+            gap = self.space()
+
+    def finish(self) -> None:
+        """Nothing but white space may follow."""
+        if self.peek():
+            raise self._broken("Extra data")
+        try:
+            self._utf_8.decode(b"", final=True)
+        except UnicodeDecodeError:
+            raise NotReadableError(_NOT_UTF_8) from None
+
+    def _goes_on(self, end: str) -> bool:
+        sign = self.peek()
+        if sign not in (",", end) or not sign:
+            raise self._broken("Expecting ',' delimiter")
+        self._at += 1
+        return sign == ","
+
+    def _take(self, sign: str) -> None:
+        if self.peek() != sign:
+            raise self._broken(f"Expecting {sign!r}")
+        self._at += 1
+
+    def _scan(self) -> int:
+        """Pass over the next value as one; where it begins in the window."""
+        self.space()
+        while True:
+            try:
+                _, end = self._scan_once(self._text, self._at)
+            except (StopIteration, JSONDecodeError) as wrong:
+                if not self._more():
+                    raise self._not_json(wrong) from None
+                continue
+            except RecursionError:
+                raise self._broken("Values in values in values, too many to read,") from None
+            # A number at the end of the window may have more digits after it.
+            if end < len(self._text) or not self._more():
+                start, self._at = self._at, end
+                return start
+
+    def _more(self) -> bool:
+        """Make the window longer at its end, without what has been taken; False: there is no more.
+
+        Raises:
+            NotReadableError: What was read is not UTF-8.
+        """
+        kept = self._text[self._at :]
+        wanted = max(self._window_bytes, _GROWTH * len(kept) if self._at == 0 else 0)
+        read = self._file.read(wanted)
+        if not read:
+            return False
+        try:
+            self._utf_8.decode(read)
+        except UnicodeDecodeError:
+            raise NotReadableError(_NOT_UTF_8) from None
+        self._dropped_bytes += self._at
+        self._dropped_lines += self._text.count("\n", 0, self._at)
+        self._text, self._at = kept + read.decode("latin-1"), 0
+        self.is_ascii = self.is_ascii and read.isascii()
+        return True
+
+    def _not_json(self, wrong: StopIteration | JSONDecodeError) -> NotReadableError:
+        if isinstance(wrong, JSONDecodeError):
+            return self._broken(wrong.msg, wrong.pos)
+        return self._broken("Expecting value", wrong.value)
+
+    def _broken(self, what: str, at: int | None = None) -> NotReadableError:
+        before = self._text.count("\n", 0, self._at if at is None else at)
+        line = self._dropped_lines + before + 1
+        return NotReadableError(f"it is not JSON: {what} in line {line}")
