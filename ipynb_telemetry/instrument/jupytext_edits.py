@@ -6,12 +6,18 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
+from ipynb_telemetry.instrument.cells import Cell
 from ipynb_telemetry.instrument.jupytext_text import Text, TextCell
 from ipynb_telemetry.instrument.marks import ADDED_LINE, SETUP_METADATA, is_added_cell
 
 _OPTIONS = " ".join(f"{key}={json.dumps(value)}" for key, value in SETUP_METADATA.items())
 # What stands before the first marker is a cell; below the setup cell it needs one of its own.
 _ADDED_MARKER = '# %% ipynb_telemetry={"added": "marker"}'
+
+
+def cells_of(text: Text) -> list[Cell]:
+    """Its cells, as those of any notebook."""
+    return [Cell(cell.kind, cell.source, cell.metadata) for cell in text.cells]
 
 
 def with_added(
