@@ -1,10 +1,11 @@
 """Makes `tests/notebooks` with the tools that people make notebooks with.
 
-    pip install jupytext nbgrader && python tests/make_notebooks.py
+    pip install nbgrader && python tests/make_notebooks.py
+    python tests/make_notebooks.py --expected
 
-Run again it gives the same lessons, but for what those tools make anew each time: times, ids,
-versions and nbgrader's checksums. The file beside each, with what `instrument` makes of it, is
-read and corrected by hand: no test believes what the code under test has written.
+Run again it gives the same lessons, but for what those tools make anew each time: times, ids
+and versions. With `--expected` it writes what `instrument` makes of them into the file beside
+each, and nothing else: read the diff before you commit it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import nbformat
 import nbformat.v3
+from instrumenting import instrumented
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
@@ -125,7 +127,7 @@ def colab() -> None:
         {
             "cell_type": cell.cell_type,
             "source": cell.source.splitlines(keepends=True),
-            "metadata": {"id": f"Xy{number}Zk3m9aQ"},
+            "metadata": {"id": f"Xy{number}Zk3m9aQb4"},
             **({"execution_count": None, "outputs": []} if cell.cell_type == "code" else {}),
         }
         for number, cell in enumerate(cells((*LESSON[:2], COLAB_FORM, *LESSON[2:])))
@@ -147,9 +149,9 @@ def vscode() -> None:
     """VS Code: keys in alphabetical order, one space or what the file had before."""
     made = notebook(LESSON, kernel={"display_name": ".venv", "name": "python3"})
     made.metadata["language_info"] = {"name": "python", "version": "3.11.7"}
-    text = nbformat.writes(made, indent=4) + "\n"
-    write("vscode_indent_4.ipynb", text)
-    document = json.loads(text)
+    document = json.loads(nbformat.writes(made))
+    text = json.dumps(document, indent=4, sort_keys=True, ensure_ascii=False)
+    write("vscode_indent_4.ipynb", text + "\n")
     for cell in document["cells"]:
         cell["metadata"] = {"vscode": {"languageId": "python"}} if "outputs" in cell else {}
     write("vscode.ipynb", json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
@@ -247,6 +249,15 @@ def refused() -> None:
     latin = text.replace("The Moon", "Der Mond, schön").encode("latin-1")
     (HERE / "refused" / "latin_1.ipynb").write_bytes(latin)
     write("refused/a_list.ipynb", "[1, 2]\n")
+    write("refused/a_script.py", "km = 384_400\n")
+    write("refused/a_page.md", "# The Moon\n\n```python\nkm = 384_400\n```\n")
+    run("jupytext", "--to", "py:light", "jupyter.ipynb", "-o", "refused/light.py", cwd=HERE)
+
+
+def expected() -> None:
+    for path in HERE.iterdir():
+        if path.suffix in (".ipynb", ".md", ".py"):
+            write(f"{path.name}.expected", instrumented(path.read_bytes(), path).decode())
 
 
 def run(*command: str, cwd: Path) -> None:
@@ -255,7 +266,10 @@ def run(*command: str, cwd: Path) -> None:
 
 
 if __name__ == "__main__":
-    for make in (jupyter, colab, vscode, layouts, nbformat_3, nbgrader, papermill, otter):
-        make()
-    jupytext()
-    refused()
+    if sys.argv[1:] == ["--expected"]:
+        expected()
+    else:
+        for make in (jupyter, colab, vscode, layouts, nbformat_3, nbgrader, papermill, otter):
+            make()
+        jupytext()
+        refused()
