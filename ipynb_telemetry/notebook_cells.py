@@ -196,11 +196,7 @@ def get_tracked_test_cell(name: str, body: str) -> str:
     function = f"test_{_identifier(name)}"
     try:
         cell = (
-            f"@tracked_test({quoted(name)})\n"
-            f"def {function}():\n"
-            f"{_indented(body)}\n"
-            "\n\n"
-            f"{function}()"
+            f"@tracked_test({quoted(name)})\ndef {function}():\n{_indented(body)}\n\n\n{function}()"
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Python thinks of "\d" is said where it runs

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,7 +57,9 @@ def additions(cells: Sequence[Cell]) -> Additions:
     if not code:
         return Additions([], [], None)
     setup = next((number for number in code if sets_up(cells[number])), None)
-    ids, lines, left_alone = Ids(cells), [], []
+    ids = Ids(cells)
+    lines: list[Addition] = []
+    left_alone: list[LeftAlone] = []
     for number in code if setup is None else [each for each in code if each > setup]:
         cell = cells[number]
         reason = why_left_alone(cell)
@@ -76,62 +79,60 @@ def sets_up(cell: Cell) -> bool:
 
 def why_left_alone(cell: Cell) -> str | None:
     """Why no line is added to a code cell; empty where that needs no word, None where one is."""
-    nbgrader = cell.nbgrader
-    if nbgrader.get("locked"):
-        return "nbgrader has locked it"
-    if nbgrader.get("grade") and nbgrader.get("checksum"):
-        return "nbgrader's checksum covers its source"
-    if "injected-parameters" in cell.tags:
-        return "papermill writes it anew in each run"
-    if "raises-exception" in cell.tags:
-        return "it fails on purpose, and its traceback would show the line"
+    for reason, holds in _REASONS.items():
+        if holds(cell):
+            return reason
     start = python_source.body_start(cell.text)
     if start is None or is_of_another_language(cell):
         return ""
-    if python_source.has_nothing_to_run(cell.text, start):
-        return ""
-    if python_source.is_a_command(cell.text):
-        return "IPython knows this command only where it stands alone"
-    return None
+    return "" if python_source.has_nothing_to_run(cell.text, start) else None
+
+
+_REASONS: dict[str, Callable[[Cell], object]] = {
+    "nbgrader has locked it": lambda cell: cell.nbgrader.get("locked"),
+    "nbgrader's checksum covers its source": lambda cell: (
+        cell.nbgrader.get("grade") and cell.nbgrader.get("checksum")
+    ),
+    "papermill writes it anew in each run": lambda cell: "injected-parameters" in cell.tags,
+    "it fails on purpose, and its traceback would show the line": lambda cell: (
+        "raises-exception" in cell.tags
+    ),
+    "IPython knows this command only where it stands alone": lambda cell: (
+        python_source.is_a_command(cell.text)
+    ),
+}
 
 
 def _lines_for(number: int, cell: Cell, ids: Ids) -> Iterator[Addition]:
-    start = python_source.body_start(cell.text) or 0
     if marked_exercise(cell.text) is not None:
         return
+    start = python_source.body_start(cell.text) or 0
     module = python_source.tree(cell.text[start:])
-    has_tests = module is not None and bool(python_source.tests(module))
-    if not has_tests and _is_test(cell, start):
-        line = test_line(ids.exercise(number))
-        place = python_source.place_for(cell.text, start, line)
+    if _is_test(cell, module):
+        # The place first: an id that no cell gets in the end is not taken.
+        place = python_source.place_for(cell.text, start, "#")
         if place is not None:
-            yield Addition(number, place.start, place.text)
+            line = place.indent + test_line(ids.exercise(number))
+            yield Addition(number, place.start, line)
         return
-    tracked = module is not None and python_source.calls_cell(module)
-    if not tracked and not re.search(r"^[ \t]*_cell\(", cell.text, re.MULTILINE):
-        yield from _tracking_line(number, cell, start, ids)
-    for function, line in python_source.untracked_tests(cell.text, start):
-        decorator = decorator_line(ids.exercise_of(function))
-        yield Addition(number, line.start, line.indent + decorator)
+    if not python_source.is_tracked(cell.text, module):
+        place = python_source.place_for(cell.text, start, "_cell()")
+        if place is not None:
+            line = place.indent + cell_line(ids.cell_id(number), cell.text)
+            yield Addition(number, place.start, line)
+    for function, below in python_source.untracked_tests(cell.text, start):
+        decorator = below.indent + decorator_line(ids.exercise_of(function))
+        yield Addition(number, below.start, decorator)
 
 
-def _tracking_line(number: int, cell: Cell, start: int, ids: Ids) -> Iterator[Addition]:
-    # The place first: an id that no cell gets in the end is not taken.
-    place = python_source.place_for(cell.text, start, "_cell()")
-    if place is not None:
-        line = cell_line(ids.cell_id(number), cell.text)
-        indent = place.text.removesuffix("_cell()")
-        yield Addition(number, place.start, indent + line)
-
-
-def _is_test(cell: Cell, start: int) -> bool:
+def _is_test(cell: Cell, module: ast.Module | None) -> bool:
     """Whether the cell as a whole tests an exercise."""
+    if module is not None and python_source.tests(module):
+        return False
     if {"test", "tests"} & {*cell.tags}:
         return True
-    nbgrader = cell.nbgrader
-    if nbgrader.get("grade") and not nbgrader.get("solution"):
+    if cell.nbgrader.get("grade") and not cell.nbgrader.get("solution"):
         return True
-    module = python_source.tree(cell.text[start:])
     return module is not None and python_source.is_all_assertions(module)
 
 

@@ -25,13 +25,13 @@ class Edit(NamedTuple):
 
 
 def added_line(place: Place, at: int, line: str, *, escape: bool) -> Edit:
-    """Put a line into a cell's source.
+    r"""Put a line into a cell's source.
 
     Args:
         place: Of the cell, whose source is text.
         at: The place in the text, at the beginning of a line.
         line: Without the newline.
-        escape: Whether characters above ASCII are written as `\\u` escapes.
+        escape: Whether characters above ASCII are written as `\u` escapes.
     """
     source = _source_of(place)
     string = _json(f"{line}\n", escape=escape)
@@ -199,7 +199,7 @@ def _written(cell: dict[str, Any], place: Place, *, escape: bool) -> bytes:
     inner = layout.inside.rsplit(b"\n")[-1]
     step = inner.removeprefix(outer) if inner != outer else b""
     written = _json(cell, escape=escape, indent=1, separators=(",", ":" + " "))
-    lines = []
+    lines: list[bytes] = []
     for line in written.split(b"\n"):
         depth = len(line) - len(line.lstrip(b" "))
         lines.append((outer + step * depth if depth or lines else b"") + line.lstrip(b" "))

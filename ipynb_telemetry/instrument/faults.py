@@ -25,10 +25,8 @@ def faults(cells: Sequence[Cell], missing: Additions) -> list[str]:
         sources[line.cell] = f"{line.line}\n{sources[line.cell]}"
     ids = Counter(each for source in sources for each in cell_ids(source))
     tests = Counter(each for source in sources for each in exercises(source))
-    found = [f"{number} cells have the id {name!r}" for name, number in ids.items() if number > 1]
-    found += [
-        f"{number} tests are of the exercise {name!r}" for name, number in tests.items() if number > 1
-    ]
+    found = [f"{times} cells have the id {name!r}" for name, times in ids.items() if times > 1]
+    found += [f"{times} tests are of {name!r}" for name, times in tests.items() if times > 1]
     found += [
         f"the setup cell names the exercise {name!r}, and it has no test"
         for name in _named_in_setup(cells)

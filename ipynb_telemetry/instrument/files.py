@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from ipynb_telemetry.instrument.jupytext_plan import plan_instrument_text, plan_remove_text
 from ipynb_telemetry.instrument.plan import Plan, plan_instrument, plan_remove
 from ipynb_telemetry.instrument.replacing import replace_edited
-from ipynb_telemetry.instrument.jupytext_plan import plan_instrument_text, plan_remove_text
 
 TEXT_SUFFIXES = (".py", ".md")
 Planned = Callable[[BinaryIO], Plan]

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from json import JSONDecodeError
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 WINDOW_BYTES = 1024 * 1024
 _GROWTH = 4  # a value larger than the window is scanned again in one of this many times its size
@@ -51,7 +51,7 @@ class JsonText:
     def __init__(self, file: BinaryIO, window_bytes: int = WINDOW_BYTES) -> None:
         self._file, self._window_bytes = file, window_bytes
         self._utf_8 = codecs.getincrementaldecoder("utf-8")()
-        self._scan_once = json.JSONDecoder().scan_once
+        self._decode = json.JSONDecoder().raw_decode
         self._text, self._at = "", 0
         self._dropped_bytes = self._dropped_lines = 0
         self.is_ascii = True
@@ -117,7 +117,7 @@ class JsonText:
             return
         while True:
             if self.peek() != '"':
-                raise self._broken("Expecting property name enclosed in double quotes")
+                self._fail("Expecting property name enclosed in double quotes")
             key = self.raw().value()
             self._take(":")
             yield gap, key, self.space()
@@ -128,7 +128,7 @@ class JsonText:
     def finish(self) -> None:
         """Nothing but white space may follow."""
         if self.peek():
-            raise self._broken("Extra data")
+            self._fail("Extra data")
         try:
             self._utf_8.decode(b"", final=True)
         except UnicodeDecodeError:
@@ -137,13 +137,13 @@ class JsonText:
     def _goes_on(self, end: str) -> bool:
         sign = self.peek()
         if sign not in (",", end) or not sign:
-            raise self._broken("Expecting ',' delimiter")
+            self._fail("Expecting ',' delimiter")
         self._at += 1
         return sign == ","
 
     def _take(self, sign: str) -> None:
         if self.peek() != sign:
-            raise self._broken(f"Expecting {sign!r}")
+            self._fail(f"Expecting {sign!r}")
         self._at += 1
 
     def _scan(self) -> int:
@@ -151,13 +151,13 @@ class JsonText:
         self.space()
         while True:
             try:
-                _, end = self._scan_once(self._text, self._at)
-            except (StopIteration, JSONDecodeError) as wrong:
+                _, end = self._decode(self._text, self._at)
+            except JSONDecodeError as wrong:
                 if not self._more():
-                    raise self._not_json(wrong) from None
+                    self._fail(wrong.msg, wrong.pos)
                 continue
             except RecursionError:
-                raise self._broken("Values in values in values, too many to read,") from None
+                self._fail("Values in values in values, too many to read,")
             # A number at the end of the window may have more digits after it.
             if end < len(self._text) or not self._more():
                 start, self._at = self._at, end
@@ -184,12 +184,7 @@ class JsonText:
         self.is_ascii = self.is_ascii and read.isascii()
         return True
 
-    def _not_json(self, wrong: StopIteration | JSONDecodeError) -> NotReadableError:
-        if isinstance(wrong, JSONDecodeError):
-            return self._broken(wrong.msg, wrong.pos)
-        return self._broken("Expecting value", wrong.value)
-
-    def _broken(self, what: str, at: int | None = None) -> NotReadableError:
+    def _fail(self, what: str, at: int | None = None) -> NoReturn:
         before = self._text.count("\n", 0, self._at if at is None else at)
-        line = self._dropped_lines + before + 1
-        return NotReadableError(f"it is not JSON: {what} in line {line}")
+        msg = f"it is not JSON: {what} in line {self._dropped_lines + before + 1}"
+        raise NotReadableError(msg) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
@@ -71,7 +70,8 @@ def read_notebook(file: BinaryIO) -> Notebook:
     if text.peek() != "{":
         if text.peek() not in ("[", '"', ""):
             text.skip()  # which says what is wrong with it
-        raise NotReadableError("it is no notebook: not an object of JSON")
+        msg = "it is no notebook: not an object of JSON"
+        raise NotReadableError(msg)
     has_cells = False
     for _gap, key, _colon in text.members():
         if key == "cells" and text.peek() == "[":
@@ -91,7 +91,8 @@ def read_notebook(file: BinaryIO) -> Notebook:
     notebook.is_ascii = text.is_ascii
     notebook.version = _version(numbers)
     if not has_cells:
-        raise NotReadableError("it is no notebook: it has no list of cells")
+        msg = "it is no notebook: it has no list of cells"
+        raise NotReadableError(msg)
     return notebook
 
 
@@ -109,7 +110,8 @@ def _version(numbers: dict[str, Any]) -> tuple[int, int]:
     major, minor = numbers.get("nbformat"), numbers.get("nbformat_minor")
     version = (major if type(major) is int else 4, minor if type(minor) is int else 0)
     if version[0] not in (2, 3, 4):
-        raise NotReadableError(f"it is of nbformat {version[0]}; 2, 3 and 4 are known")
+        msg = f"it is of nbformat {version[0]}; 2, 3 and 4 are known"
+        raise NotReadableError(msg)
     return version
 
 
@@ -142,7 +144,8 @@ def _read_cells(text: JsonText, notebook: Notebook, earlier: int = 0) -> None:
                 place.start, place.end, place.source, place.layout, place.previous_end, start
             )
         if text.peek() != "{":
-            raise NotReadableError("it is no notebook: a cell is not an object")
+            msg = "it is no notebook: a cell is not an object"
+            raise NotReadableError(msg)
         cell, source, layout = _read_cell(text, gap)
         notebook.cells.append(cell)
         notebook.places.append(Place(start, text.position, source, layout, previous_end))

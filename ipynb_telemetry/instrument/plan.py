@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ipynb_telemetry.instrument import edits as edit
-from ipynb_telemetry.instrument.additions import Additions, LeftAlone, additions, sets_up
-from ipynb_telemetry.instrument.cells import Cell
+from ipynb_telemetry.instrument.additions import Additions, LeftAlone, additions
 from ipynb_telemetry.instrument.edits import Edit
 from ipynb_telemetry.instrument.faults import faults
 from ipynb_telemetry.instrument.json_text import NotReadableError

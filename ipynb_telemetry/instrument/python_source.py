@@ -17,17 +17,19 @@ from IPython.core import magics
 from IPython.core.alias import default_aliases
 from IPython.core.inputtransformer2 import TransformerManager
 
-RUN_ONCE = ("%%time", "%%capture")
-"""The cell magics that run their body as Python, once and in this kernel."""
+# The cell magics that run their body as Python, once and in this kernel. Their line ends where
+# IPython ends it, and is no question for help.
+_OTHER_ENDS = r"\r\f\v\x1c-\x1e\x85\u2028\u2029"
+_RUNS_BODY_ONCE = re.compile(rf"%%(?:time|capture)(?:[ \t][^{_OTHER_ENDS}\n]*)?\r?\n")
 # Colab's form, Quarto's and nbdev's options and a cell's mark count at the top of a cell only.
 _DIRECTIVE = re.compile(r"#\s?(?:@title|@markdown|\||%%)|#!")
 # What IPython takes off all lines depends on the first two: prompts, and an indent.
 _FIRST_LINES_MATTER = re.compile(r"\s|.*\n?[ \t]*(?:>>>|\.\.\.|In \[)")
-_MAGIC = re.compile(r"%%\w+")
 _PYTHON_2 = re.compile(
     r"^[ \t]*(?:print[ \t]+[^\s(=]|exec[ \t]+[\"']|raise[ \t]+\w+[ \t]*,|except\b.+,[ \t]*\w+:)",
     re.MULTILINE,
 )
+_CELL_CALL = re.compile(r"^[ \t]*_cell\(", re.MULTILINE)
 _ONE_LINE_COMMAND = re.compile(r"[ \t]*(\w+)(?:[ \t]*$|[ \t]+[^\s!=()<>,+*/%^&|])")
 _NOT_COMPILED = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
 
@@ -65,13 +67,9 @@ def body_start(source: str) -> int | None:
     for line in lines(source):
         if not line.text.strip():
             continue
-        magic = _MAGIC.match(line.text)
-        if magic is None:
-            return start if not line.text.lstrip().startswith("%%") else None
-        rest = line.text[magic.end() :]
-        if magic[0] not in RUN_ONCE or rest.startswith("?") or line.text.rstrip("\r\n") != (
-            line.text.splitlines()[0]
-        ):
+        if not line.text.lstrip().startswith("%%"):
+            break
+        if not _RUNS_BODY_ONCE.fullmatch(line.text):
             return None
         start = line.start + len(line.text)
     return start
@@ -95,28 +93,25 @@ def looks_like_python_2(source: str) -> bool:
 
 
 def place_for(source: str, start: int, line: str) -> Line | None:
-    """The first place from `start` on where `line` changes nothing else that is run.
+    """The first line from `start` on above which `line` changes nothing else that is run.
 
     Args:
         source: All of the cell's text.
         start: Where its Python begins.
-        line: A `_cell` call or a comment, without indent and newline.
-
-    Returns:
-        The place, and the line with its indent; None where there is no such place.
+        line: A `_cell` call or a comment. It needs the indent of the line that is returned.
     """
     body = source[start:]
-    direct = _tree(body)
-    safe = direct is not None and "__future__" not in body and not _FIRST_LINES_MATTER.match(body)
-    before = direct or _tree_of_transformed(body)
+    is_bound_to_the_top = "__future__" in body
+    if not is_bound_to_the_top and not _FIRST_LINES_MATTER.match(body) and _tree(body):
+        return next(_places(source, start), None)
+    before = _tree_of_transformed(body)
+    if before is None:  # it fails now, and may be mended by a student
+        return None if is_bound_to_the_top else next(_places(source, start), None)
     for place in _places(source, start):
-        if safe or (before is None and "__future__" not in body):
-            return place._replace(text=place.indent + line)
-        if before is not None:
-            at = place.start - start
-            after = f"{body[:at]}{place.indent}{line}\n{body[at:]}"
-            if _runs_the_same(before, tree(after)):
-                return place._replace(text=place.indent + line)
+        at = place.start - start
+        after = _tree_of_transformed(f"{body[:at]}{place.indent}{line}\n{body[at:]}")
+        if after is not None and _without_tracking(after) == _without_tracking(before):
+            return place
     return None
 
 
@@ -142,10 +137,9 @@ def untracked_tests(source: str, start: int) -> Iterator[tuple[str, Line]]:
 
 def tests(module: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     """The functions `test_*` that stand in no other function or class."""
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return [
-        part for part in module.body if isinstance(part, functions) and part.name.startswith("test_")
-    ]
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    functions = [part for part in module.body if isinstance(part, kinds)]
+    return [each for each in functions if each.name.startswith("test_")]
 
 
 def is_all_assertions(module: ast.Module) -> bool:
@@ -159,28 +153,35 @@ def _kind(statement: ast.stmt) -> str:
         return "assertion"
     if isinstance(statement, (ast.Import, ast.ImportFrom)):
         return "beside"
-    if not isinstance(statement, ast.Expr):
-        return "other"
-    value = statement.value
-    if isinstance(value, ast.Constant):
-        return "beside"
-    if not isinstance(value, ast.Call):
-        return "other"
-    called = value.func
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    if isinstance(value, ast.Call):
+        return _kind_of_call(value)
+    return "beside" if isinstance(value, ast.Constant) else "other"
+
+
+def _kind_of_call(call: ast.Call) -> str:
+    called = call.func
     name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
     if name.startswith("assert"):
         return "assertion"
-    words = name == "print" and all(isinstance(each, ast.Constant) for each in value.args)
-    return "beside" if words else "other"
+    is_words = name == "print" and all(isinstance(each, ast.Constant) for each in call.args)
+    return "beside" if is_words else "other"
 
 
-def calls_cell(module: ast.Module) -> bool:
-    """Whether the author tracks this cell already."""
-    return any(map(_is_cell_call, module.body))
+def is_tracked(source: str, module: ast.Module | None) -> bool:
+    """Whether a cell calls `_cell` already.
+
+    Args:
+        source: Its text.
+        module: What of it is run; None where that is no Python.
+    """
+    if module is None:
+        return _CELL_CALL.search(source) is not None
+    return "_cell" in source and any(map(_is_cell_call, ast.walk(module)))
 
 
-def _is_cell_call(statement: ast.stmt) -> bool:
-    call = statement.value if isinstance(statement, ast.Expr) else None
+def _is_cell_call(node: ast.AST) -> bool:
+    call = node.value if isinstance(node, ast.Expr) else None
     return isinstance(call, ast.Call) and getattr(call.func, "id", "") == "_cell"
 
 
@@ -201,11 +202,7 @@ def _places(source: str, start: int) -> Iterator[Line]:
         yield from (each for each in found[1:] if not each.indent)
 
 
-def _runs_the_same(before: ast.Module, after: ast.Module | None) -> bool:
-    return after is not None and _dump(before) == _dump(after)
-
-
-def _dump(module: ast.Module) -> str:
+def _without_tracking(module: ast.Module) -> str:
     rest = [statement for statement in module.body if not _is_cell_call(statement)]
     return ast.dump(ast.Module(rest, []))
 

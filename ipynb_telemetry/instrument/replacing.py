@@ -44,9 +44,7 @@ def replace_edited(path: Path, file: BinaryIO, edits: Iterable[Edit]) -> None:
             new.flush()
             os.fsync(new.fileno())
         _keep_mode_and_owner(target, neighbour, before)
-        if _identity(target.stat()) != _identity(before):
-            msg = "it changed while it was read; run this again"
-            raise NotWritableError(msg)
+        _require_the_same(target, before)
         neighbour.replace(target)
     except BaseException:
         neighbour.unlink(missing_ok=True)
@@ -86,6 +84,12 @@ def _keep_mode_and_owner(target: Path, neighbour: Path, before: os.stat_result) 
     except (OSError, AttributeError):
         msg = "it belongs to somebody else, and would not any more"
         raise NotWritableError(msg) from None
+
+
+def _require_the_same(target: Path, before: os.stat_result) -> None:
+    if _identity(target.stat()) != _identity(before):
+        msg = "it changed while it was read; run this again"
+        raise NotWritableError(msg)
 
 
 def _identity(file: os.stat_result) -> tuple[int, ...]:
