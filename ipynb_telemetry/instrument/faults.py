@@ -14,6 +14,7 @@ from ipynb_telemetry.instrument.ids import cell_ids, exercises
 from ipynb_telemetry.instrument.python_source import tree
 
 _EXERCISE = re.compile(r"exercise\b", re.IGNORECASE)
+_OTTER_CHECK = re.compile(r"\bgrader\.check\w*\(")
 _NO_TEST = "no-test"
 """The tag of a cell in a section of which the author wants no test."""
 
@@ -35,16 +36,29 @@ def faults(cells: Sequence[Cell], missing: Additions) -> list[str]:
     return found + list(_sections_without_test(cells, sources))
 
 
+def named_id(cells: Sequence[Cell]) -> str:
+    """The notebook id in the setup cell; empty where there is none that is plain text."""
+    call = _setup_call(cells)
+    argument = call.args[0] if call and call.args else None
+    value = argument.value if isinstance(argument, ast.Constant) else None
+    return value if isinstance(value, str) else ""
+
+
 def _named_in_setup(cells: Sequence[Cell]) -> list[str]:
+    """The exercises in the setup cell, where they are a plain list."""
+    call = _setup_call(cells)
+    for keyword in call.keywords if call else ():
+        if keyword.arg == "exercises" and isinstance(keyword.value, (ast.List, ast.Tuple)):
+            values = [getattr(each, "value", None) for each in keyword.value.elts]
+            return [value for value in values if isinstance(value, str)]
+    return []
+
+
+def _setup_call(cells: Sequence[Cell]) -> ast.Call | None:
     setup = next((cell for cell in cells if sets_up(cell)), None)
     module = tree(setup.text) if setup else None
-    for node in ast.walk(module) if module else ():
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setup_telemetry":
-            for keyword in node.keywords:
-                if keyword.arg == "exercises" and isinstance(keyword.value, (ast.List, ast.Tuple)):
-                    parts = [getattr(each, "value", None) for each in keyword.value.elts]
-                    return [part for part in parts if isinstance(part, str)]
-    return []
+    calls = [node for node in ast.walk(module) if isinstance(node, ast.Call)] if module else []
+    return next((call for call in calls if getattr(call.func, "id", "") == "setup_telemetry"), None)
 
 
 def _sections_without_test(cells: Sequence[Cell], sources: Sequence[str]) -> Iterator[str]:
@@ -57,7 +71,10 @@ def _sections_without_test(cells: Sequence[Cell], sources: Sequence[str]) -> Ite
         section = range(heading.cell, next(after, len(cells)))
         has_code = any(cells[number].kind == "code" for number in section)
         is_tested = any(
-            exercises(sources[number]) or cells[number].nbgrader.get("grade") for number in section
+            exercises(sources[number])
+            or cells[number].nbgrader.get("grade")
+            or _OTTER_CHECK.search(sources[number])
+            for number in section
         )
         if has_code and not is_tested and not any(_NO_TEST in cells[n].tags for n in section):
             yield f"{heading.text!r} has no test"

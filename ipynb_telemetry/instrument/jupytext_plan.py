@@ -81,8 +81,8 @@ def _read(file: BinaryIO, path: Path) -> tuple[bytes, Text]:
         msg = f"it is not UTF-8: {wrong.reason} at byte {wrong.start}"
         raise NotReadableError(msg) from wrong
     if not is_jupytext(text, path.name):
-        wanted = "a header of jupytext" + (" or cells (# %%)" if path.suffix == ".py" else "")
-        msg = f"it is no notebook: it has no {wanted}"
+        also = " of the percent format and no cell (# %%)" if path.suffix == ".py" else ""
+        msg = f"it is no notebook: it has no header of jupytext{also}"
         raise NotReadableError(msg)
     return data, read_text(text, path.name)
 

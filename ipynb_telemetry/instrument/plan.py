@@ -10,7 +10,7 @@ from typing import BinaryIO
 from ipynb_telemetry.instrument import edits as edit
 from ipynb_telemetry.instrument.additions import Additions, LeftAlone, additions
 from ipynb_telemetry.instrument.edits import Edit
-from ipynb_telemetry.instrument.faults import faults
+from ipynb_telemetry.instrument.faults import faults, named_id
 from ipynb_telemetry.instrument.json_text import NotReadableError
 from ipynb_telemetry.instrument.languages import why_not_python_3
 from ipynb_telemetry.instrument.marks import is_added_cell
@@ -32,6 +32,8 @@ class Plan:
     left_alone: Sequence[LeftAlone] = ()
     faults: Sequence[str] = field(default_factory=list)
     """What an author has to mend: ids that clash, exercises without a test."""
+    notebook_id: str = ""
+    """That of its setup cell, where it is plain."""
 
 
 def plan_instrument(file: BinaryIO, notebook_id: str, settings: Mapping[str, object]) -> Plan:
@@ -62,6 +64,7 @@ def plan_instrument(file: BinaryIO, notebook_id: str, settings: Mapping[str, obj
         setup_cell=missing.setup_before is not None,
         left_alone=missing.left_alone,
         faults=faults(notebook.cells, missing),
+        notebook_id=notebook_id if missing.setup_before is not None else named_id(notebook.cells),
     )
 
 
