@@ -129,10 +129,10 @@ class _Work:
         for notebook_id, files in self._files_with_id.items():
             if len(files) > 1:
                 self._counts["faulty"] += 1
-                names = list(files.values())
-                others = f" and {len(names) - 2} others" if len(names) > 2 else ""
+                first, second, *others = files.values()
+                more = f" and {len(others)} more" if others else ""
                 self._say(
-                    f"{names[0]}, {names[1]}{others} have the same notebook id, {notebook_id!r}; "
+                    f"{first}, {second}{more} have the same notebook id, {notebook_id!r}; "
                     "--notebook-id '{parent}-{stem}' may tell them apart"
                 )
         if not self._wish.diff:
