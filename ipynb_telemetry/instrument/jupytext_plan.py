@@ -11,7 +11,7 @@ from typing import BinaryIO
 from ipynb_telemetry.instrument.additions import additions
 from ipynb_telemetry.instrument.cells import Cell
 from ipynb_telemetry.instrument.edits import Edit, added_spans
-from ipynb_telemetry.instrument.faults import faults
+from ipynb_telemetry.instrument.faults import faults, named_id
 from ipynb_telemetry.instrument.json_text import NotReadableError
 from ipynb_telemetry.instrument.jupytext_edits import cells_of, with_added, without_added
 from ipynb_telemetry.instrument.jupytext_text import Text, is_jupytext, read_text
@@ -54,6 +54,7 @@ def plan_instrument_text(
         setup_cell=setup is not None,
         left_alone=missing.left_alone,
         faults=faults(cells, missing),
+        notebook_id=named_id(cells) if setup is None else notebook_id,
     )
 
 
