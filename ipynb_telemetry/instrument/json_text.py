@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from json import JSONDecodeError
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
-WINDOW_BYTES = 1024 * 1024
+WINDOW_BYTES = 2 * 1024 * 1024
 _GROWTH = 4  # a value larger than the window is scanned again in one of this many times its size
 _SPACE = re.compile(r"[ \t\n\r]*")
+_ESCAPE_LENGTH = 6
 _NOT_UTF_8 = "it is not UTF-8"
 
 
@@ -42,7 +43,7 @@ class Raw(NamedTuple):
 class JsonText:
     """A file of JSON from which values are taken one after the other.
 
-    Holds a window of the file, or the largest value that was asked for as one.
+    Holds a window of the file, or what was asked for as one where that is larger.
 
     Args:
         file: At its beginning. A byte order mark is passed over.
@@ -53,7 +54,7 @@ class JsonText:
         self._utf_8 = codecs.getincrementaldecoder("utf-8")()
         self._decode = json.JSONDecoder().raw_decode
         self._text, self._at = "", 0
-        self._dropped_bytes = self._dropped_lines = 0
+        self._dropped_bytes = 0
         self.is_ascii = True
         """Whether all that was read so far is."""
         self._more()
@@ -81,12 +82,12 @@ class JsonText:
         return self._text[self._at : self._at + 1]
 
     def skip(self) -> None:
-        """Pass over the next value; of a list or an object one part at a time."""
+        """Pass over the next value, and hold no more of it than a window."""
         if self.peek() == "[":
             for _ in self.items():
-                self._scan()
+                self._skip_part()
         else:
-            self._scan()
+            self._skip_part()
 
     def raw(self) -> Raw:
         """Take the next value as one."""
@@ -146,6 +147,51 @@ class JsonText:
             self._fail(f"Expecting {sign!r}")
         self._at += 1
 
+    def _skip_part(self) -> None:
+        """As `skip`; but a list is passed over as one, for its items can be short and many."""
+        self.space()
+        if self._skip_in_window() or (self._more() and self._skip_in_window()):
+            return
+        if self.peek() == "{":
+            for _ in self.members():
+                self._skip_part()
+        elif self.peek() == '"':
+            self._skip_string()
+        else:
+            self._scan()
+
+    def _skip_in_window(self) -> bool:
+        try:
+            _, end = self._decode(self._text, self._at)
+        except (JSONDecodeError, RecursionError):
+            return False  # it goes on, or it is broken: who reads on will see
+        if end == len(self._text):
+            return False
+        self._at = end
+        return True
+
+    def _skip_string(self) -> None:
+        """What of it is in the window is scanned as a string of its own, and what follows too."""
+        self._at += 1
+        while True:
+            self._at, is_over = self._string_part()
+            if is_over:
+                return
+            if not self._more():
+                self._fail("Unterminated string")
+
+    def _string_part(self) -> tuple[int, bool]:
+        """Up to where the window has a string, and whether that is its end."""
+        for cut in range(_ESCAPE_LENGTH):  # an escape may go on behind the window
+            end = len(self._text) - cut
+            try:
+                _, length = self._decode(f'"{self._text[self._at : end]}"')
+            except JSONDecodeError:
+                continue
+            at = self._at + length - 1  # without the quote before it
+            return (at, True) if at <= end else (end, False)
+        return self._fail("Unterminated string, or what no string has,")
+
     def _scan(self) -> int:
         """Pass over the next value as one; where it begins in the window."""
         self.space()
@@ -174,17 +220,27 @@ class JsonText:
         read = self._file.read(wanted)
         if not read:
             return False
-        try:
-            self._utf_8.decode(read)
-        except UnicodeDecodeError:
-            raise NotReadableError(_NOT_UTF_8) from None
+        is_ascii = read.isascii()
+        if not (is_ascii and self.is_ascii):  # half a character may wait in the decoder
+            try:
+                self._utf_8.decode(read)
+            except UnicodeDecodeError:
+                raise NotReadableError(_NOT_UTF_8) from None
         self._dropped_bytes += self._at
-        self._dropped_lines += self._text.count("\n", 0, self._at)
         self._text, self._at = kept + read.decode("latin-1"), 0
-        self.is_ascii = self.is_ascii and read.isascii()
+        self.is_ascii = self.is_ascii and is_ascii
         return True
 
     def _fail(self, what: str, at: int | None = None) -> NoReturn:
-        before = self._text.count("\n", 0, self._at if at is None else at)
-        msg = f"it is not JSON: {what} in line {self._dropped_lines + before + 1}"
+        line = 1 + self._newlines_in_file(self._dropped_bytes + (self._at if at is None else at))
+        msg = f"it is not JSON: {what} in line {line}"
         raise NotReadableError(msg) from None
+
+    def _newlines_in_file(self, left: int) -> int:
+        """How many there are in its first bytes; it is not read on after this."""
+        newlines = 0
+        self._file.seek(0)
+        while left > 0 and (part := self._file.read(min(left, self._window_bytes))):
+            newlines += part.count(b"\n")
+            left -= len(part)
+        return newlines
