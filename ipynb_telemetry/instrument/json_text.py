@@ -17,6 +17,8 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn
 WINDOW_BYTES = 2 * 1024 * 1024
 _GROWTH = 4  # a value larger than the window is scanned again in one of this many times its size
 _SPACE = re.compile(r"[ \t\n\r]*")
+# After a number in a window that ends in it: `1.5` begins with a `1`, and so does `12`.
+_NUMBER_GOES_ON = ("", ".", "e", "E")
 _ESCAPE_LENGTH = 6
 _NOT_UTF_8 = "it is not UTF-8"
 
@@ -165,7 +167,7 @@ class JsonText:
             _, end = self._decode(self._text, self._at)
         except (JSONDecodeError, RecursionError):
             return False  # it goes on, or it is broken: who reads on will see
-        if end == len(self._text):
+        if self._text[end : end + 1] in _NUMBER_GOES_ON:
             return False
         self._at = end
         return True
@@ -204,8 +206,7 @@ class JsonText:
                 continue
             except RecursionError:
                 self._fail("Values in values in values, too many to read,")
-            # A number at the end of the window may have more digits after it.
-            if end < len(self._text) or not self._more():
+            if self._text[end : end + 1] not in _NUMBER_GOES_ON or not self._more():
                 start, self._at = self._at, end
                 return start
 

@@ -209,7 +209,9 @@ def _without_tracking(module: ast.Module) -> str:
 
 def _tree_of_transformed(source: str) -> ast.Module | None:
     try:
-        return _tree(_transformer().transform_cell(source))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a line ends as it does, for instance
+            return _tree(_transformer().transform_cell(source))
     except _NOT_COMPILED:
         return None
 
