@@ -20,7 +20,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))  # for the PostHog tha
 from bench_kernel import compile_everything
 from figures import Row, as_json, table  # after the line above, which others need
 
-NAMES = ("cell_call", "setup_time", "notebook_run", "arrival", "outage", "memory")
+NAMES = ("cell_call", "setup_time", "notebook_run", "arrival", "outage", "memory", "instrument")
 _STACK = ("ipykernel", "ipython", "ipywidgets", "traitlets", "posthog")
 
 

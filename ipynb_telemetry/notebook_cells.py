@@ -125,15 +125,15 @@ def get_telemetry_setup_cell(notebook_id: str, **settings: object) -> str:
         ValueError: `notebook_id` is empty.
     """
     _require_text("notebook_id", notebook_id, 'get_telemetry_setup_cell("D3_Datetimes")')
-    arguments = [_quoted(notebook_id)]
+    arguments = [quoted(notebook_id)]
     for name, value in settings.items():
         if name not in SETTINGS:
             msg = f"there is no setting {name!r}. The settings are: {', '.join(SETTINGS)}"
             raise TypeError(msg)
         arguments.append(f"{name}={_literal(name, value)}")
     return _SETUP_CELL.substitute(
-        name=_quoted(os.environ.get("TELEMETRY_PACKAGE_NAME") or DEFAULT_PACKAGE_NAME),
-        spec=_quoted(os.environ.get("TELEMETRY_PACKAGE_SPEC") or DEFAULT_PACKAGE_SPEC),
+        name=quoted(os.environ.get("TELEMETRY_PACKAGE_NAME") or DEFAULT_PACKAGE_NAME),
+        spec=quoted(os.environ.get("TELEMETRY_PACKAGE_SPEC") or DEFAULT_PACKAGE_SPEC),
         numbers=list(CONTRACT_SINCE),
         version=".".join(map(str, CONTRACT_SINCE)),
         call=_setup_call(arguments),
@@ -162,7 +162,7 @@ def get_cell_tracking_line(cell_id: str, source: str) -> str:
     preview = next(filter(_says_something, map(str.strip, source.splitlines())), "")
     if len(preview) > _MAX_PREVIEW_CHARACTERS:
         preview = preview[: _MAX_PREVIEW_CHARACTERS - 1] + "…"
-    return f"_cell({', '.join(map(_quoted, [cell_id, preview] if preview else [cell_id]))})"
+    return f"_cell({', '.join(map(quoted, [cell_id, preview] if preview else [cell_id]))})"
 
 
 def get_tracked_test_cell(name: str, body: str) -> str:
@@ -196,11 +196,7 @@ def get_tracked_test_cell(name: str, body: str) -> str:
     function = f"test_{_identifier(name)}"
     try:
         cell = (
-            f"@tracked_test({_quoted(name)})\n"
-            f"def {function}():\n"
-            f"{_indented(body)}\n"
-            "\n\n"
-            f"{function}()"
+            f"@tracked_test({quoted(name)})\ndef {function}():\n{_indented(body)}\n\n\n{function}()"
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Python thinks of "\d" is said where it runs
@@ -248,13 +244,13 @@ def _literal(name: str, value: object) -> str:
 
 def _source(value: object) -> str:
     if type(value) is str:
-        return _quoted(value)
+        return quoted(value)
     if type(value) is list:
         return f"[{', '.join(map(_source, value))}]"
     return repr(value)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """`text` as a string literal on one line, in double quotes.
 
     `repr` knows which characters a source file cannot show or hold (line ends, lone

@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from ipynb_telemetry import frontend
 from ipynb_telemetry.boundary import log, never_into_the_cell, report_failure
 from ipynb_telemetry.events import MAX_ERROR_CHARS
+from ipynb_telemetry.marker import marked_exercise
 from ipynb_telemetry.session import Session
 
 Test = TypeVar("Test", bound=Callable[..., Any])
@@ -35,11 +36,23 @@ class _RunningCell:
     request: str
     """The message that runs it; empty where there is none."""
     tracked: tuple[Session, str, int] | None = None
+    tested: set[str] = field(default_factory=set)
+    """The exercises of which a `tracked_test` has ended in it."""
+    shown: BaseException | None = None
+    """The exception that IPython had shown last when it began."""
 
     @property
     def is_the_students(self) -> bool:
         """Front ends, and code that calls `run_cell`, run cells that are in no history."""
         return self.info is None or bool(self.info.store_history)
+
+    @property
+    def exercise(self) -> str | None:
+        """The exercise that the whole cell is the test of, unless its own tests have told."""
+        if self.info is None or not self.is_the_students:
+            return None
+        exercise = marked_exercise(self.info.raw_cell)
+        return None if exercise in self.tested else exercise
 
 
 class Tracking:
@@ -127,6 +140,8 @@ class Tracking:
 
     @never_into_the_cell
     def _test_ended(self, exercise: str, ms: int, outcome: BaseException | None) -> None:
+        if (running := self._running_here()) is not None:
+            running.tested.add(exercise)
         if outcome is None:
             self.session.end_test(exercise, ok=True, ms=ms, err=None)
         elif isinstance(outcome, _imported(_SKIPS)):
@@ -164,6 +179,8 @@ class Tracking:
     @never_into_the_cell
     def _after(self, result: Any) -> None:
         cell = self._take_ended(result)
+        if cell is not None and (exercise := cell.exercise) is not None:
+            self._test_ended(exercise, _ms_since(cell.began_s), _outcome(result, cell.shown))
         if cell is not None and cell.tracked is not None:
             session, cell_id, number = cell.tracked
             err = _error_in(result)
@@ -175,7 +192,13 @@ class Tracking:
 
     def _begin(self, info: Any) -> None:
         self._running.append(
-            _RunningCell(info, threading.get_ident(), time.perf_counter(), frontend.request_id())
+            _RunningCell(
+                info,
+                threading.get_ident(),
+                time.perf_counter(),
+                frontend.request_id(),
+                shown=_last_shown(),
+            )
         )
         self.session.busy = True
 
@@ -249,10 +272,26 @@ def _imported(names: tuple[tuple[str, str], ...]) -> tuple[type[BaseException], 
 
 def _error_in(result: Any) -> str | None:
     """What was wrong with a cell, on the border of what an event may carry; None: nothing."""
-    if result is None:  # ipykernel has none where it cancelled an `await` for an interrupt
-        return KeyboardInterrupt.__name__
-    error = result.error_before_exec or result.error_in_exec
+    error = _raised(result)
     return None if error is None else _error_text(error)
+
+
+def _raised(result: Any) -> BaseException | None:
+    if result is None:  # ipykernel has none where it cancelled an `await` for an interrupt
+        return KeyboardInterrupt()
+    error: BaseException | None = result.error_before_exec or result.error_in_exec
+    return error
+
+
+def _outcome(result: Any, shown_before: BaseException | None) -> BaseException | None:
+    """What ended a cell; `%%time` and `%%capture` may show their body's exception and go on."""
+    shown = _last_shown()
+    return _raised(result) or (None if shown is shown_before else shown)
+
+
+def _last_shown() -> BaseException | None:
+    """The exception of which IPython has shown a traceback last, in whichever cell."""
+    return getattr(sys, "last_value", None)
 
 
 def _error_text(error: BaseException) -> str:

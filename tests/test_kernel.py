@@ -255,6 +255,120 @@ def test_an_interrupted_test_leaves_no_event(lesson: Lesson) -> None:
     assert lesson.named("test") == []
 
 
+# Cells that are tests as a whole
+
+MARKED = "# ipynb-telemetry: test exercise_1\nassert 1 + 1 == number, f'not {number}'"
+
+
+def outcomes(lesson: Lesson) -> list[tuple[str, bool | None, int, str | None]]:
+    """Exercise, passed or not, attempt and error of each test of this lesson."""
+    tests = [test["properties"] for test in lesson.named("test")]
+    return [(test["ex"], test["ok"], test["try"], test["err"]) for test in tests]
+
+
+def test_the_outcome_of_a_marked_cell_is_that_of_its_exercise(lesson: Lesson) -> None:
+    lesson.run("number = 3")
+    lesson.run(MARKED)
+    lesson.run("number = 2")
+    lesson.run(MARKED)
+
+    assert outcomes(lesson) == [
+        ("exercise_1", False, 1, "AssertionError: not 3"),
+        ("exercise_1", True, 2, None),
+    ]
+
+
+def test_a_marked_cell_shows_what_it_shows_unmarked(lesson: Lesson) -> None:
+    lesson.run("number = 3")
+    unmarked = lesson.run(MARKED.replace("ipynb-telemetry: test", "Exercise")).error
+    marked = lesson.run(MARKED).error
+
+    assert "AssertionError: not 3" in marked
+    assert without_files(marked).replace("ipynb-telemetry: test", "Exercise") == (
+        without_files(unmarked)
+    )
+
+
+def without_files(error: str) -> str:
+    """Colab's IPython names a file after the text of the cell."""
+    return without_numbers(re.sub(r"/\S*/ipykernel\S+\.py", "file.py", error))
+
+
+@pytest.mark.parametrize(
+    ("source", "err"),
+    [
+        ("# ipynb-telemetry: test ex\nassert 1 = 1", "SyntaxError"),
+        ("# ipynb-telemetry: test ex\n\tassert 1\n  assert 2", "IndentationError"),
+        ("# ipynb-telemetry: test ex\nassert anwser_1 == 1", "NameError"),
+        ("%%time\n# ipynb-telemetry: test ex\nassert 1 == 2, 'no'", "AssertionError: no"),
+        ("%%capture\n# ipynb-telemetry: test ex\nassert 1 == 2, 'no'", "AssertionError: no"),
+        (
+            "# ipynb-telemetry: test ex\nimport asyncio\nawait asyncio.sleep(0)\n1 / 0",
+            "ZeroDivisionError",
+        ),
+    ],
+    ids=["no Python", "its indentation", "a misspelled name", "%%time", "%%capture", "await"],
+)
+def test_whatever_ends_a_marked_cell_is_a_failure(lesson: Lesson, source: str, err: str) -> None:
+    lesson.run(source)
+
+    ((exercise, ok, attempt, message),) = outcomes(lesson)
+    assert (exercise, ok, attempt) == ("ex", False, 1)
+    assert message is not None
+    assert message.startswith(err)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "%%time\n# ipynb-telemetry: test ex\nassert 1 == 1",
+        "%%capture\n# ipynb-telemetry: test ex\nassert 1 == 1",
+        "# ipynb-telemetry: test ex\nimport asyncio\nawait asyncio.sleep(0)",
+        "# ipynb-telemetry: test ex",
+    ],
+    ids=["%%time", "%%capture", "await", "nothing but the marker"],
+)
+def test_a_marked_cell_that_ends_has_passed(lesson: Lesson, source: str) -> None:
+    lesson.run("1 / 0")  # what an earlier cell has shown is not this one's
+    lesson.run(source)
+
+    assert outcomes(lesson) == [("ex", True, 1, None)]
+
+
+def test_an_interrupted_marked_cell_leaves_no_event(lesson: Lesson) -> None:
+    for wait in ("while True: pass", AWAIT):
+        source = f'# ipynb-telemetry: test ex\nprint("begun", flush=True)\n{wait}'
+        assert interrupted(lesson.kernel, source).error
+    lesson.run("# ipynb-telemetry: test ex\nexit_code = 0\nraise SystemExit(exit_code)")
+
+    assert outcomes(lesson) == []
+
+
+@pytest.mark.parametrize("request_", [{"store_history": False}, {"silent": True}])
+def test_a_marked_cell_behind_the_scenes_leaves_no_event(
+    lesson: Lesson, request_: dict[str, bool]
+) -> None:
+    lesson.run("number = 2")
+    lesson.run(MARKED, **request_)
+    lesson.run(f"get_ipython().run_cell({MARKED!r})")
+
+    assert outcomes(lesson) == []
+
+
+def test_tests_within_a_marked_cell_count_once_each(lesson: Lesson) -> None:
+    lesson.run(
+        "# ipynb-telemetry: test whole\n"
+        '@tracked_test("part")\ndef test_part(): assert 1\n'
+        '@tracked_test("whole")\ndef test_whole(): assert 0, "no"\n'
+        "test_part(); test_whole()"
+    )
+
+    assert outcomes(lesson) == [
+        ("part", True, 1, None),
+        ("whole", False, 1, "AssertionError: no"),
+    ]
+
+
 # The four names
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ipynb_telemetry import bootstrap, events, settings
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 def rows(header: str) -> list[list[str]]:
@@ -70,3 +71,26 @@ def test_every_picture_is_there() -> None:
     assert pictures
     for picture in pictures:
         assert (Path(__file__).parents[1] / picture).is_file()
+
+
+def test_the_before_and_after_is_what_instrument_makes() -> None:
+    block = README.partition("```diff\n")[2].partition("```")[0]
+    before, after = (
+        (ROOT / "tests" / "notebooks" / name).read_text("utf-8")
+        for name in ("jupyter_4_4.ipynb", "jupyter_4_4.ipynb.expected")
+    )
+
+    hunks = block.split("...\n")
+    assert len(hunks) == 3
+    for hunk in hunks:
+        lines = hunk.splitlines(keepends=True)
+        assert "".join(line[1:] for line in lines) in after
+        assert "".join(line[1:] for line in lines if line[0] == " ") in before
+
+
+def test_the_hooks_for_pre_commit_are_named() -> None:
+    hooks = re.findall("- id: (.+)", (ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    (named,) = re.findall("- id: (\\S+)", README)
+
+    assert named in hooks
+    assert set(hooks) <= set(re.findall(r"[\w-]+", README))

@@ -580,16 +580,16 @@ def shell() -> Any:
     return SimpleNamespace(events=EventManager(None, available_events))
 
 
-def a_cell(*, store_history: bool = True) -> Any:
-    return SimpleNamespace(store_history=store_history)
+def a_cell(source: str = "1 + 1", *, store_history: bool = True) -> Any:
+    return SimpleNamespace(raw_cell=source, store_history=store_history)
 
 
 def begin(shell: Any, cell: Any) -> None:
     shell.events.trigger("pre_run_cell", cell)
 
 
-def end(shell: Any, cell: Any) -> None:
-    result = SimpleNamespace(info=cell, error_before_exec=None, error_in_exec=None)
+def end(shell: Any, cell: Any, outcome: BaseException | None = None) -> None:
+    result = SimpleNamespace(info=cell, error_before_exec=None, error_in_exec=outcome)
     shell.events.trigger("post_run_cell", result)
 
 
@@ -700,3 +700,129 @@ def test_it_can_be_unhooked_after_somebody_else_has_done_so(tracking: Tracking, 
 
     tracking.unhook()
     tracking.unhook()
+
+
+# Cells that are tests as a whole
+
+
+MARKED = "# ipynb-telemetry: test exercise_1\nassert answer == 42"
+
+
+def run_marked(shell: Any, outcome: BaseException | None, source: str = MARKED) -> None:
+    cell = a_cell(source)
+    begin(shell, cell)
+    end(shell, cell, outcome)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "event"),
+    [
+        (None, {"ok": True, "try": 1, "err": None, "skipped": False}),
+        (
+            AssertionError("not 42"),
+            {"ok": False, "try": 1, "err": "AssertionError: not 42", "skipped": False},
+        ),
+        (
+            SyntaxError("invalid"),
+            {"ok": False, "try": 1, "err": "SyntaxError: invalid", "skipped": False},
+        ),
+        (
+            unittest.SkipTest("tomorrow"),
+            {"ok": None, "try": 0, "err": "SkipTest: tomorrow", "skipped": True},
+        ),
+    ],
+    ids=["passed", "asserted in vain", "no Python", "skipped"],
+)
+def test_a_marked_cell_is_a_test_of_its_exercise(
+    outcome: BaseException | None,
+    event: dict[str, object],
+    tracking: Tracking,
+    announced: Announced,
+    shell: Any,
+) -> None:
+    tracking.hook_into(shell)
+    run_marked(shell, outcome)
+
+    assert announced.names == ["test"]
+    del announced.last()["ms"]
+    assert announced.last() == {"ex": "exercise_1", **event}
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [KeyboardInterrupt(), SystemExit(1), asyncio.CancelledError()],
+    ids=lambda outcome: type(outcome).__name__,
+)
+def test_what_ends_more_than_a_marked_cell_says_nothing_of_the_exercise(
+    outcome: BaseException, tracking: Tracking, announced: Announced, shell: Any
+) -> None:
+    tracking.hook_into(shell)
+    run_marked(shell, outcome)
+    run_marked(shell, None, MARKED.replace("exercise_1", "a sign that the hook is there"))
+
+    assert [properties["ex"] for _, properties in announced.events] == [
+        "a sign that the hook is there"
+    ]
+
+
+def test_a_marked_cell_whose_result_ipykernel_has_lost_says_nothing(
+    tracking: Tracking, announced: Announced, shell: Any
+) -> None:
+    tracking.hook_into(shell)
+    end(shell, a_cell())
+    begin(shell, a_cell(MARKED))
+    shell.events.trigger("post_run_cell", None)
+    run_marked(shell, None)
+
+    assert [properties["try"] for _, properties in announced.events] == [1]
+
+
+def test_a_marked_cell_that_is_not_the_students_says_nothing(
+    tracking: Tracking, announced: Announced, shell: Any
+) -> None:
+    tracking.hook_into(shell)
+    behind_the_scenes = a_cell(MARKED, store_history=False)
+    begin(shell, behind_the_scenes)
+    end(shell, behind_the_scenes)
+    run_marked(shell, None)
+
+    assert [properties["try"] for _, properties in announced.events] == [1]
+
+
+def test_a_test_of_the_same_exercise_in_a_marked_cell_counts_once(
+    tracking: Tracking, session: Session, announced: Announced, shell: Any
+) -> None:
+    tracking.hook_into(shell)
+    cell = a_cell(MARKED)
+    begin(shell, cell)
+    run(tracking.tracked_test("exercise_1")(failing_test))
+    run(tracking.tracked_test("another")(plain_passes))
+    end(shell, cell, AssertionError("no"))
+
+    assert [(p["ex"], p["ok"]) for _, p in announced.events] == [
+        ("exercise_1", False),
+        ("another", True),
+    ]
+
+
+def test_a_marked_cell_with_a_test_of_another_exercise_counts_too(
+    tracking: Tracking, announced: Announced, shell: Any
+) -> None:
+    tracking.hook_into(shell)
+    cell = a_cell(MARKED)
+    begin(shell, cell)
+    run(tracking.tracked_test("another")(plain_passes))
+    end(shell, cell)
+
+    assert [properties["ex"] for _, properties in announced.events] == ["another", "exercise_1"]
+
+
+def test_while_paused_a_marked_cell_says_nothing(
+    tracking: Tracking, session: Session, announced: Announced, shell: Any
+) -> None:
+    tracking.hook_into(shell)
+    session.pause()
+    run_marked(shell, None)
+
+    assert announced.names == ["pause"]
+    assert session.exercises == {}

@@ -1,0 +1,1 @@
+"""Telemetry put into notebook files, and taken out again, as text: no other byte changes."""
