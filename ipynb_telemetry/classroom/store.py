@@ -1,15 +1,14 @@
 """Where a class's events are: one SQLite file, and one thread that writes to it.
 
-All SQL of the package is here and in `migrations.py`. Events that come in while a commit
-is under way are written together by the next one, so that a class of thousands shares
-what one commit costs.
+All SQL of the package is here, in `database.py` and in `migrations.py`. Events that come
+in while a commit is under way are written together by the next one, so that a class of
+thousands shares what one commit costs.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-import os
 import queue
 import secrets
 import sqlite3
@@ -18,10 +17,23 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
-from ipynb_telemetry.classroom.migrations import MIGRATIONS, migrate, schema_version
+from ipynb_telemetry.classroom.database import (
+    StoreError,
+    connect,
+    in_transaction,
+    keep,
+    kept,
+    kept_value,
+    open_database,
+)
 from ipynb_telemetry.classroom.protocol import StoredEvent
+
+__all__ = ["MADE_UP", "FigureRow", "Store", "StoreError"]
+
+MADE_UP = "phc_class_"
+"""How a key begins that no PostHog has given."""
 
 log = logging.getLogger("ipynb_telemetry")
 
@@ -29,8 +41,6 @@ Applied: TypeAlias = Callable[[Sequence[tuple[int, StoredEvent]]], None]
 
 _MAX_GROUP_EVENTS = 10_000  # of one commit, so that none waits long for its answer
 _PAGE_EVENTS = 2_000  # of one read, so that no reader keeps the file from being tidied
-_BUSY_TIMEOUT_S = 30
-_CHECKPOINT_PAGES = 4_000  # 16 MB: a few seconds of a class of thousands
 # Many rows in one statement are written without a return to Python after each: in half as
 # much time again as executemany has, and other threads run meanwhile.
 _ROWS_AT_ONCE = (512, 64, 8, 1)
@@ -50,10 +60,6 @@ _NEXT_ID = """
         coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_id'), 0)
     )
 """
-
-
-class StoreError(Exception):
-    """A database that cannot be used; the message says what to do."""
 
 
 class FigureRow(NamedTuple):
@@ -108,11 +114,11 @@ class Store:
     ) -> None:
         self.path = path
         self._applied = applied
-        self._connection = _open(path, create=create)  # the writer's alone once it runs
-        self.api_key = _kept(self._connection, "api_key", f"phc_{secrets.token_hex(16)}")
-        self.token = _kept(self._connection, "token", secrets.token_urlsafe(24))
+        self._connection = open_database(path, create=create)  # the writer's alone once it runs
+        self.api_key = kept(self._connection, "api_key", MADE_UP + secrets.token_hex(16))
+        self.token = kept(self._connection, "token", secrets.token_urlsafe(24))
         if api_key is not None:
-            _keep(self._connection, "api_key", api_key)
+            keep(self._connection, "api_key", api_key)
             self.api_key = api_key
         self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
@@ -140,7 +146,7 @@ class Store:
 
         def write(connection: sqlite3.Connection) -> int:
             connection.executemany("INSERT OR REPLACE INTO figures VALUES (?,?,?,?,?,?)", rows)
-            _keep(connection, "figures_upto", str(upto))
+            keep(connection, "figures_upto", str(upto))
             return len(rows)
 
         return self._ask(_Write((), write, Future()))
@@ -159,7 +165,7 @@ class Store:
             return _delete_student(connection, student)
 
         forgotten = self._ask(_Write((), delete, Future())).result()
-        with closing(_connect(self.path)) as connection:
+        with closing(connect(self.path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # it stands there as well
         return forgotten
 
@@ -201,7 +207,7 @@ class Store:
         asked = {sql: value for sql, value in conditions.items() if value is not None}
         where = " AND ".join(["id > ?", *asked])
         query = f"SELECT {_COLUMNS} FROM events WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608  # our own words
-        with closing(_connect(self.path)) as connection:
+        with closing(connect(self.path)) as connection:
             while page := connection.execute(
                 query, (after, *asked.values(), _PAGE_EVENTS)
             ).fetchall():
@@ -211,20 +217,20 @@ class Store:
 
     def last_id(self) -> int:
         """The highest id that an event has or had; 0 where there was none."""
-        with closing(_connect(self.path)) as connection:
+        with closing(connect(self.path)) as connection:
             next_id: int = connection.execute(_NEXT_ID).fetchone()[0]
         return next_id - 1
 
     def count(self) -> int:
         """How many events there are."""
-        with closing(_connect(self.path)) as connection:
+        with closing(connect(self.path)) as connection:
             number: int = connection.execute("SELECT count(*) FROM events").fetchone()[0]
         return number
 
     def figures_upto(self) -> int:
         """The highest id of an event that the kept figures contain; 0 where there are none."""
-        with closing(_connect(self.path)) as connection:
-            return int(_value(connection, "figures_upto") or 0)
+        with closing(connect(self.path)) as connection:
+            return int(kept_value(connection, "figures_upto") or 0)
 
     def read_figures(
         self, *, notebook: str | None = None, sess: str | None = None, since: str | None = None
@@ -240,7 +246,7 @@ class Store:
         asked = {sql: value for sql, value in conditions.items() if value is not None}
         where = " AND ".join(asked) or "1"
         query = f"SELECT * FROM figures WHERE {where} ORDER BY last DESC"  # noqa: S608  # our own words
-        with closing(_connect(self.path)) as connection:
+        with closing(connect(self.path)) as connection:
             return [FigureRow(*row) for row in connection.execute(query, (*asked.values(),))]
 
     # The writer's thread
@@ -281,7 +287,7 @@ class Store:
     def _write_events(self, writes: Sequence[_Write]) -> None:
         events = [event for write in writes for event in write.events]
         try:
-            first, new = _in_transaction(self._connection, lambda it: _insert(it, events))
+            first, new = in_transaction(self._connection, lambda it: _insert(it, events))
         except Exception as failure:  # noqa: BLE001  # whoever waits for it is told
             if len(writes) == 1:
                 writes[0].done.set_exception(failure)
@@ -298,7 +304,7 @@ class Store:
 
     def _write_other(self, other: _Other, done: Future[int]) -> None:
         try:
-            number = _in_transaction(self._connection, other)
+            number = in_transaction(self._connection, other)
         except Exception as failure:  # noqa: BLE001  # whoever waits for it is told
             done.set_exception(failure)
         else:
@@ -336,7 +342,7 @@ def _insert(
 
 def _delete_student(connection: sqlite3.Connection, student: str) -> int:
     connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
-    _keep(connection, "last_id", str(connection.execute(_NEXT_ID).fetchone()[0] - 1))
+    keep(connection, "last_id", str(connection.execute(_NEXT_ID).fetchone()[0] - 1))
     theirs = "student = :student OR distinct_id = :student"
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS theirs (sess TEXT PRIMARY KEY)")
     connection.execute("DELETE FROM theirs")
@@ -353,86 +359,6 @@ def _delete_student(connection: sqlite3.Connection, student: str) -> int:
     )
     connection.execute("DELETE FROM figures WHERE sess IN (SELECT sess FROM theirs)")
     return deleted.rowcount
-
-
-_Result = TypeVar("_Result")
-
-
-def _in_transaction(
-    connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], _Result]
-) -> _Result:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        result = work(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk has rolled it back already
-            connection.execute("ROLLBACK")
-        raise
-    return result
-
-
-def _open(path: Path, *, create: bool) -> sqlite3.Connection:
-    """The database, brought to this version; it is not written to before it is known as ours."""
-    if not path.exists():
-        if not create:
-            msg = f"there is no database at {path}. `ipynb-telemetry serve` makes one."
-            raise StoreError(msg)
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))  # names and code, keys as well
-    try:
-        connection = _connect(path)
-        try:
-            _refuse_what_is_not_ours(connection, path)
-            connection.execute("PRAGMA journal_mode = WAL")
-            migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-    except sqlite3.Error as broken:
-        msg = f"{path} cannot be used as a class's database: {broken}. Choose another with --db."
-        raise StoreError(msg) from broken
-    return connection
-
-
-def _refuse_what_is_not_ours(connection: sqlite3.Connection, path: Path) -> None:
-    version = schema_version(connection)
-    if version > len(MIGRATIONS):
-        msg = (
-            f"{path} was written by a newer ipynb-telemetry (its version is {version}, this one "
-            f"knows {len(MIGRATIONS)}). Update with: "
-            'python -m pip install --upgrade "ipynb-telemetry[teacher]"'
-        )
-        raise StoreError(msg)
-    if version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        msg = f"{path} is another program's database. Choose another file with --db."
-        raise StoreError(msg)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-    )
-    # What a commit has written is on the disk, not only with the system: an answer of 200
-    # holds after a power cut too. NORMAL would only hold after a kill.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    connection.execute("PRAGMA cache_size = -65536")  # 64 MiB: uuids come in no order
-    return connection
-
-
-def _kept(connection: sqlite3.Connection, name: str, new: str) -> str:
-    """What the database keeps under `name`; `new` from now on where it has nothing yet."""
-    connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (name, new))
-    return _value(connection, name) or new
-
-
-def _keep(connection: sqlite3.Connection, name: str, value: str) -> None:
-    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
-
-
-def _value(connection: sqlite3.Connection, name: str) -> str | None:
-    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-    return None if row is None else row[0]
 
 
 def _uuid_bytes(text: str) -> bytes:
