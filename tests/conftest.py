@@ -15,7 +15,8 @@ pytest.register_assert_rewrite("capture_server")
 from capture_server import CaptureServer  # noqa: E402 - after the line that concerns it
 
 # The command line needs the extra `teacher`, which Colab's versions do not go with.
-collect_ignore = [] if importlib.util.find_spec("typer") else ["test_demo.py"]
+_TEACHERS = ["test_demo.py", "test_doctor.py"]
+collect_ignore = [] if importlib.util.find_spec("typer") else _TEACHERS
 
 pytest_plugins = ["jupyter_fixtures", "kernel_fixtures"]
 

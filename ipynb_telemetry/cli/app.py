@@ -8,11 +8,21 @@ import typer
 
 from ipynb_telemetry import events
 
+# The \b keeps the lines of what follows it as they are.
+_DOCTORS_EXIT_CODES = """\b
+Exit codes:
+  0  all is well
+  1  something is missing, or the server does not answer or does not take the key
+  2  the command was not understood
+  3  events wait that no running notebook sends, or some were set aside
+"""
+
 app = typer.Typer(
     name="ipynb-telemetry",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain text reads the same on a terminal, in a pipe and aloud
     help="See, live, where every student is in a notebook.",
 )
 
@@ -51,3 +61,23 @@ def demo(
     from ipynb_telemetry.cli.demo import run_demo  # noqa: PLC0415  # each command on its own
 
     raise typer.Exit(run_demo(open_browser=browser, port=port))
+
+
+@app.command(epilog=_DOCTORS_EXIT_CODES)
+def doctor(
+    host: Annotated[
+        str | None,
+        typer.Option(help="The server to ask. By default the one that notebooks here use."),
+    ] = None,
+    api_key: Annotated[str | None, typer.Option(help="The key to ask it with.")] = None,
+    send: Annotated[
+        bool, typer.Option("--send", help="Send what notebooks that have ended left behind.")
+    ] = False,
+) -> None:
+    """Look after this computer: what is installed, does the server answer, what waits and why.
+
+    Events of a notebook that runs are never touched, and to ask the server no event is sent.
+    """
+    from ipynb_telemetry.cli.doctor import run_doctor  # noqa: PLC0415  # each command on its own
+
+    raise typer.Exit(run_doctor(host=host, api_key=api_key, send=send))
