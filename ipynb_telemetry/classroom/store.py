@@ -233,7 +233,12 @@ class Store:
             return int(kept_value(connection, "figures_upto") or 0)
 
     def read_figures(
-        self, *, notebook: str | None = None, sess: str | None = None, since: str | None = None
+        self,
+        *,
+        notebook: str | None = None,
+        sess: str | None = None,
+        since: str | None = None,
+        limit: int = -1,
     ) -> list[FigureRow]:
         """The figures that were kept, those heard of last first.
 
@@ -241,13 +246,19 @@ class Store:
             notebook: Only those of this notebook.
             sess: Only those of this session.
             since: Only those heard of then or later: ISO 8601, UTC, or its beginning.
+            limit: At most so many; a negative number: all.
         """
         conditions = {"nb = ?": notebook, "sess = ?": sess, "last >= ?": since}
         asked = {sql: value for sql, value in conditions.items() if value is not None}
         where = " AND ".join(asked) or "1"
-        query = f"SELECT * FROM figures WHERE {where} ORDER BY last DESC"  # noqa: S608  # our own words
+        query = f"SELECT * FROM figures WHERE {where} ORDER BY last DESC LIMIT ?"  # noqa: S608  # our own words
         with closing(connect(self.path)) as connection:
-            return [FigureRow(*row) for row in connection.execute(query, (*asked.values(),))]
+            return [FigureRow(*row) for row in connection.execute(query, (*asked.values(), limit))]
+
+    def notebooks(self) -> list[tuple[str, str]]:
+        """Each notebook that there are figures of, with when it was last heard of."""
+        with closing(connect(self.path)) as connection:
+            return connection.execute("SELECT nb, max(last) FROM figures GROUP BY nb").fetchall()
 
     # The writer's thread
 
