@@ -32,6 +32,7 @@ MAX_SESSIONS = 3_000  # that are read from the store for one view: those heard o
 LESSON_MS = 12 * 3600 * 1000  # what is called one lesson, where nobody has chosen a date
 _OLD_MS = 24 * 3600 * 1000
 _CATCH_UP_EVENTS = 1_000  # at once, so that a view may look in between
+_WARM_ROWS = 20
 _UNSEEN_S = 600.0  # after so long without a look, old sessions are dropped from memory
 
 _Batch: TypeAlias = Sequence[tuple[int, StoredEvent]]
@@ -113,6 +114,7 @@ class Live:
             notebook = self._notebook_of(query)
             if notebook is None:
                 return Changes(self._version, "", {}, [], [])
+            notebook.looked_at_s = time.monotonic()
             query = self._loaded(notebook, query)
             return Changes(
                 self._version,
@@ -150,7 +152,6 @@ class Live:
 
     def _loaded(self, notebook: Notebook, query: Query) -> Query:
         """`query` with its beginning, all of whose sessions are in memory from now on."""
-        notebook.looked_at_s = time.monotonic()
         since_ms = query.since_ms
         if since_ms is None:
             since_ms = max(0, notebook.last_ms - LESSON_MS)
@@ -180,9 +181,12 @@ class Live:
             self._catch_up()
             next_save_s = time.monotonic() + SAVE_EVERY_S
             while True:
+                wait_s = 0.001 if self._warm() else next_save_s - time.monotonic()
                 try:
-                    batch = self._inbox.get(timeout=max(0.0, next_save_s - time.monotonic()))
+                    batch = self._inbox.get(timeout=max(0.0, wait_s))
                 except queue.Empty:
+                    if time.monotonic() < next_save_s:
+                        continue
                     self._save()
                     self._drop_what_is_old()
                     next_save_s = time.monotonic() + SAVE_EVERY_S
@@ -207,16 +211,32 @@ class Live:
                     self._drop_what_is_old()
         self._apply(batch)
 
+    def _warm(self) -> bool:
+        """Use a quiet moment to make rows that are likely to be looked at; whether more remain."""
+        if not self._inbox.empty():
+            return True
+        with self._lock:
+            notebook = self._notebook_of(Query())
+            if notebook is None:
+                return False
+            return notebook.warm(self._loaded(notebook, Query()), _WARM_ROWS)
+
     def _apply(self, batch: _Batch) -> None:
         with self._lock:
             self._version += 1
+            changed: dict[str, tuple[Notebook, SessionFigures]] = {}
             for event_id, event in batch:
                 if event.sess and event.seq is not None:
-                    self._apply_one(event)
+                    notebook, figures = self._session_of(event)
+                    if figures.apply(event):
+                        changed[event.sess] = notebook, figures
                 self._upto = max(self._upto, event_id)
+            for sess, (notebook, figures) in changed.items():
+                notebook.has_changed(figures, self._version)
+                self._unsaved[sess] = figures
             self._wake()
 
-    def _apply_one(self, event: StoredEvent) -> None:
+    def _session_of(self, event: StoredEvent) -> tuple[Notebook, SessionFigures]:
         notebook = self._notebooks.get(event.nb)
         if notebook is None:
             notebook = self._notebooks[event.nb] = Notebook(event.nb)
@@ -225,9 +245,7 @@ class Live:
             kept = self._store.read_figures(sess=event.sess)
             figures = self._read_back(kept[0]) if kept else SessionFigures(event.sess)
             notebook.add(figures)
-        if figures.apply(event):
-            notebook.has_changed(figures, self._version)
-            self._unsaved[event.sess] = figures
+        return notebook, figures
 
     def _read_back(self, row: FigureRow) -> SessionFigures:
         try:

@@ -47,14 +47,14 @@ class Notebook:
         self._changed: dict[str, None] = {}  # sessions, that which changed last at the end
         self._forgotten: dict[str, int] = {}
         self._rows: dict[str, tuple[object, str]] = {}
+        self._stale: dict[str, None] = {}  # names whose rows may have changed
         self._order: tuple[int, list[str]] = (0, [])
 
     def add(self, figures: SessionFigures) -> None:
         """Take a session in that is no news."""
         self.sessions[figures.sess] = figures
         self._versions[figures.sess] = 0
-        for name in figures.names:
-            self._by_name.setdefault(name, set()).add(figures.sess)
+        self._note_names(figures)
 
     def has_changed(self, figures: SessionFigures, version: int) -> None:
         """Note that a session of ours is different since `version`."""
@@ -62,8 +62,18 @@ class Notebook:
         self._changed.pop(figures.sess, None)
         self._changed[figures.sess] = None
         self.last_ms = max(self.last_ms, figures.last_ms)
+        self._note_names(figures)
+
+    def _note_names(self, figures: SessionFigures) -> None:
         for name in figures.names:
             self._by_name.setdefault(name, set()).add(figures.sess)
+            self._stale[name] = None
+
+    def warm(self, query: Query, most: int) -> bool:
+        """Make some rows before anybody asks for them; False where there are none to make."""
+        for _ in range(min(most, len(self._stale))):
+            self._rows_of(self._stale.popitem()[0], query)
+        return bool(self._stale)
 
     def forget(self, student: str, version: int) -> list[str]:
         """Drop the sessions in which a name stands; which they were."""

@@ -7,20 +7,25 @@ and an event whose `seq` is already there changes nothing.
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import orjson
 
 from ipynb_telemetry.classroom.protocol import StoredEvent
 
-MAX_RECENT = 20  # attempts of an exercise, and ends of cells, that are kept with their messages
+MAX_RECENT = 10  # attempts of an exercise that are kept with their messages
+MAX_TAIL = 20  # attempts and ends of cells of a session: what it has come to in the end
 MAX_NAMED = 400  # cells and exercises of a session: a notebook has fewer, a loop could have more
 MAX_NAMES = 10  # of one session's student
 SPELL_MS = 10 * 60 * 1000  # who does nothing for longer was away
 _MAX_ID_CHARS = 200
 _MAX_MESSAGE_CHARS = 300
+
+
+_Numbered = TypeVar("_Numbered", bound=tuple[Any, ...])
 
 
 class Said(NamedTuple):
@@ -80,7 +85,7 @@ class Exercise:
             self.first = attempt
         if attempt.ok and (self.first_pass is None or attempt.seq < self.first_pass.seq):
             self.first_pass = attempt
-        _keep_latest(self.recent, attempt)
+        _keep_latest(self.recent, attempt, MAX_RECENT)
 
 
 @dataclass
@@ -104,8 +109,10 @@ class SessionFigures:
     cells: dict[str, Said] = field(default_factory=dict)
     """Each cell with its first run."""
     exercises: dict[str, Exercise] = field(default_factory=dict)
+    tests: list[tuple[Attempt, str]] = field(default_factory=list)
+    """The latest attempts, of whichever exercise, each with its exercise; at most `MAX_TAIL`."""
     ends: list[Attempt] = field(default_factory=list)
-    """The latest ends of cells, at most `MAX_RECENT`."""
+    """The latest ends of cells, at most `MAX_TAIL`."""
     spells: list[list[int]] = field(default_factory=list)
     """When something happened: first and last of each spell, in milliseconds since 1970."""
 
@@ -143,7 +150,7 @@ class SessionFigures:
             self.cohort = max(self.cohort, Said(event.seq, at_ms, event.cohort))
         applier = _APPLIERS.get(event.event)
         if applier is not None:
-            applier(self, event.seq, at_ms, json.loads(event.properties))
+            applier(self, event.seq, at_ms, orjson.loads(event.properties))
         return True
 
     def _cell(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
@@ -156,15 +163,19 @@ class SessionFigures:
             del self.cells[max(self.cells, key=lambda each: self.cells[each].seq)]
 
     def _cell_end(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
-        _keep_latest(self.ends, _attempt(seq, at_ms, own))
+        _keep_latest(self.ends, _attempt(seq, at_ms, own), MAX_TAIL)
 
     def _test(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
         name = _text(own.get("ex"), _MAX_ID_CHARS)
-        if name not in self.exercises and len(self.exercises) >= MAX_NAMED:
-            return
-        exercise = self.exercises.setdefault(name, Exercise())
+        exercise = self.exercises.get(name)
+        if exercise is None:
+            if len(self.exercises) >= MAX_NAMED:
+                return
+            exercise = self.exercises[name] = Exercise()
         if isinstance(own.get("ok"), bool):  # a skipped test is no attempt
-            exercise.attempt(_attempt(seq, at_ms, own))
+            attempt = _attempt(seq, at_ms, own)
+            exercise.attempt(attempt)
+            _keep_latest(self.tests, (attempt, name), MAX_TAIL)
 
     def _hand(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
         self.hand = max(self.hand, Said(seq, at_ms, "up" if own.get("up") is True else ""))
@@ -194,7 +205,7 @@ class SessionFigures:
             name: [each.counted, each.highest, each.first, each.first_pass, each.recent]
             for name, each in self.exercises.items()
         }
-        return json.dumps({**vars(self), "exercises": exercises}, separators=(",", ":"))
+        return orjson.dumps({**vars(self), "exercises": exercises}, default=tuple).decode()
 
     @classmethod
     def from_json(cls, text: str) -> SessionFigures:
@@ -203,10 +214,11 @@ class SessionFigures:
         Raises:
             ValueError, KeyError, TypeError: It did not.
         """
-        kept = json.loads(text)
+        kept = orjson.loads(text)
         for name in ("cohort", "cell", "hand", "paused", "frontend"):
             kept[name] = Said(*kept[name])
         kept["cells"] = {cell_id: Said(*said) for cell_id, said in kept["cells"].items()}
+        kept["tests"] = [(Attempt(*attempt), name) for attempt, name in kept["tests"]]
         kept["ends"] = [Attempt(*each) for each in kept["ends"]]
         kept["exercises"] = {
             name: Exercise(
@@ -259,12 +271,16 @@ def _text(value: object, max_chars: int) -> str:
     """A property as text: anybody with the key can send anything."""
     if value is None:
         return ""
-    return (value if isinstance(value, str) else json.dumps(value))[:max_chars]
+    return (value if isinstance(value, str) else orjson.dumps(value).decode())[:max_chars]
 
 
-def _keep_latest(recent: list[Attempt], attempt: Attempt) -> None:
-    insort(recent, attempt)
-    del recent[:-MAX_RECENT]
+def _keep_latest(recent: list[_Numbered], latest: _Numbered, most: int) -> None:
+    if not recent or latest > recent[-1]:  # nearly always
+        recent.append(latest)
+    else:
+        insort(recent, latest)
+    if len(recent) > most:
+        del recent[0]
 
 
 def _add_number(spans: list[list[int]], number: int) -> bool:

@@ -8,6 +8,7 @@ tell from here: each has its own row, marked as a clash.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,8 +32,6 @@ class Standing(NamedTuple):
     attempts: int
     first_try: bool
     """Whether the very first attempt passed."""
-    minutes: float | None
-    """From the pass before, or from the beginning of the session, to the first pass."""
     ever_passed: bool
     """An exercise can be broken again after it has passed."""
 
@@ -74,35 +73,43 @@ class Student:
 
     @cached_property
     def exercises(self) -> dict[str, Standing]:
+        """How the student stands with each exercise that was tried or skipped."""
+        if len(self.sessions) == 1:  # nearly always
+            exercises = self.sessions[0].exercises
+            return {name: _standing([each]) for name, each in exercises.items()}
         names = {name: None for session in self.sessions for name in session.exercises}
-        return {name: self._standing(name) for name in names}
+        return {
+            name: _standing(
+                [each.exercises[name] for each in self.sessions if name in each.exercises]
+            )
+            for name in names
+        }
 
-    def _standing(self, name: str) -> Standing:
-        kept = [
-            (session, session.exercises[name])
-            for session in self.sessions
-            if name in session.exercises
-        ]
-        latest = max((each.latest for _, each in kept if each.latest), default=None, key=_when)
-        first = min((each.first for _, each in kept if each.first), default=None, key=_when)
-        passes = [(each.first_pass, session) for session, each in kept if each.first_pass]
-        minutes = None
-        if passes:
-            first_pass, session = min(passes, key=lambda each: _when(each[0]))
-            minutes = _minutes_to_pass(session, session.exercises[name], first_pass)
-        return Standing(
-            passed=latest is not None and latest.ok,
-            attempts=sum(each.attempts for _, each in kept),
-            first_try=first is not None and first.ok and first.number <= 1,
-            minutes=minutes,
-            ever_passed=bool(passes),
-        )
+    def minutes_to_pass(self) -> dict[str, float]:
+        """Of each exercise that has passed, how long it took.
+
+        From the pass before it, or from the beginning of the session, to its first pass.
+        """
+        minutes: dict[str, float] = {}
+        for session in self.sessions:
+            passes = sorted(
+                each.first_pass.at_ms for each in session.exercises.values() if each.first_pass
+            )
+            for name, each in session.exercises.items():
+                if each.first is not None and each.first_pass is not None and name not in minutes:
+                    place = bisect_right(passes, each.first.at_ms - 1)
+                    begun_ms = passes[place - 1] if place else session.first_ms
+                    minutes[name] = max(0, each.first_pass.at_ms - begun_ms) / MINUTE_MS
+        return minutes
 
     @cached_property
     def trouble(self) -> Trouble:
-        tests = _attempts_of(self.sessions)
+        tests = [test for session in self.sessions for test in session.tests]
+        ends = [end for session in self.sessions for end in session.ends]
+        if len(self.sessions) > 1:
+            tests.sort(key=lambda each: _when(each[0]))
+            ends.sort(key=_when)
         failing = [*takewhile(lambda each: not each[0].ok, reversed(tests))]
-        ends = sorted((end for session in self.sessions for end in session.ends), key=_when)
         failing_ends = [*takewhile(lambda end: not end.ok, reversed(ends))]
         last = max((*(test for test, _ in tests[-1:]), *ends[-1:]), default=None, key=_when)
         errors = [test.err for test, _ in failing[:1]] or [end.err for end in failing_ends[:1]]
@@ -156,16 +163,11 @@ class Student:
     def _at(self) -> str:
         """The exercise that the student is working on; empty where that cannot be told."""
         latest = self._latest
-        exercises = latest.exercises
-        named = [name for name in exercises if _is_named_after(latest.cell.what, name)]
+        named = [name for name in latest.exercises if _is_named_after(latest.cell.what, name)]
         if named:
             return max(named, key=len)
-        tried = max(
-            ((each.latest, name) for name, each in exercises.items() if each.latest),
-            default=None,
-            key=lambda each: _when(each[0]),
-        )
-        return tried[1] if tried and not tried[0].ok else ""
+        attempt, exercise = latest.tests[-1] if latest.tests else (None, "")
+        return exercise if attempt is not None and not attempt.ok else ""
 
 
 def students_of(name: str, sessions: Iterable[SessionFigures]) -> list[Student]:
@@ -281,16 +283,6 @@ def _when(attempt: Attempt) -> tuple[int, int]:
     return attempt.at_ms, attempt.seq
 
 
-def _attempts_of(sessions: Sequence[SessionFigures]) -> list[tuple[Attempt, str]]:
-    tests = [
-        (attempt, name)
-        for session in sessions
-        for name, exercise in session.exercises.items()
-        for attempt in exercise.recent
-    ]
-    return sorted(tests, key=lambda each: _when(each[0]))
-
-
 def _same(latest_first: Sequence[Attempt]) -> int:
     if not latest_first:
         return 0
@@ -298,15 +290,16 @@ def _same(latest_first: Sequence[Attempt]) -> int:
     return sum(1 for _ in takewhile(lambda each: error_kind(each.err) == kind, latest_first))
 
 
-def _minutes_to_pass(session: SessionFigures, exercise: Exercise, first_pass: Attempt) -> float:
-    assert exercise.first is not None  # noqa: S101  # it has passed, so it was tried
-    begun = exercise.first.at_ms
-    passes = [
-        each.first_pass.at_ms
-        for each in session.exercises.values()
-        if each is not exercise and each.first_pass and each.first_pass.at_ms <= begun
-    ]
-    return max(0.0, (first_pass.at_ms - max(passes, default=session.first_ms)) / MINUTE_MS)
+def _standing(kept: Sequence[Exercise]) -> Standing:
+    """From one exercise's figures in each session, those that began earlier first."""
+    latest = max((each.latest for each in kept if each.latest), default=None, key=_when)
+    first = next((each.first for each in kept if each.first), None)
+    return Standing(
+        passed=latest is not None and latest.ok,
+        attempts=sum(each.attempts for each in kept),
+        first_try=first is not None and first.ok and first.number <= 1,
+        ever_passed=any(each.first_pass for each in kept),
+    )
 
 
 def _at_the_same_time(one: SessionFigures, other: SessionFigures) -> bool:

@@ -30,16 +30,19 @@ def exercise_figures(students: Sequence[Student]) -> list[dict[str, Any]]:
         `students`; the median `attempts` of those who tried and `minutes` of those who
         passed, else None; and its most common `errors`: message, how often, from how many.
     """
+    minutes: dict[str, list[float]] = {}
+    for student in students:
+        for name, took in student.minutes_to_pass().items():
+            minutes.setdefault(name, []).append(took)
     return [
-        _figures(name, students)
+        _figures(name, students, minutes.get(name, []))
         for name in exercise_order(session for each in students for session in each.sessions)
     ]
 
 
-def _figures(name: str, students: Sequence[Student]) -> dict[str, Any]:
+def _figures(name: str, students: Sequence[Student], minutes: list[float]) -> dict[str, Any]:
     standings = [each.exercises[name] for each in students if name in each.exercises]
     tried = [each for each in standings if each.attempts]
-    minutes = [each.minutes for each in tried if each.minutes is not None]
     return {
         "name": name,
         "students": len(students),
