@@ -1,6 +1,6 @@
 """Where a class's events are: one SQLite file, and one thread that writes to it.
 
-All SQL of the package is here, in `database.py` and in `migrations.py`. Events that come
+All SQL of the package is here, in `reading.py`, `database.py` and `migrations.py`. Events that come
 in while a commit is under way are written together by the next one, so that a class of
 thousands shares what one commit costs.
 """
@@ -13,7 +13,7 @@ import queue
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
@@ -25,10 +25,10 @@ from ipynb_telemetry.classroom.database import (
     in_transaction,
     keep,
     kept,
-    kept_value,
     open_database,
 )
 from ipynb_telemetry.classroom.protocol import StoredEvent
+from ipynb_telemetry.classroom.reading import COLUMNS, NEXT_ID, FigureRow, Reader
 
 __all__ = ["MADE_UP", "FigureRow", "Store", "StoreError"]
 
@@ -40,39 +40,14 @@ log = logging.getLogger("ipynb_telemetry")
 Applied: TypeAlias = Callable[[Sequence[tuple[int, StoredEvent]]], None]
 
 _MAX_GROUP_EVENTS = 10_000  # of one commit, so that none waits long for its answer
-_PAGE_EVENTS = 2_000  # of one read, so that no reader keeps the file from being tidied
 # Many rows in one statement are written without a return to Python after each: in half as
 # much time again as executemany has, and other threads run meanwhile.
 _ROWS_AT_ONCE = (512, 64, 8, 1)
-_COLUMNS = (
-    "id, uuid, event, distinct_id, timestamp, received, nb, sess, student, cohort, seq, properties"
-)
 _ROW = "(?,?,?,?,?,?,?,?,?,?,?,?)"
 _INSERT = {
-    rows: f"INSERT OR IGNORE INTO events ({_COLUMNS}) VALUES {','.join([_ROW] * rows)}"  # noqa: S608  # our own words
+    rows: f"INSERT OR IGNORE INTO events ({COLUMNS}) VALUES {','.join([_ROW] * rows)}"  # noqa: S608  # our own words
     for rows in _ROWS_AT_ONCE
 }
-# An id is given once, also where the highest was forgotten: who has seen events up to an id
-# asks for those after it.
-_NEXT_ID = """
-    SELECT 1 + max(
-        coalesce((SELECT max(id) FROM events), 0),
-        coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_id'), 0)
-    )
-"""
-
-
-class FigureRow(NamedTuple):
-    """What is known of one session, as it is kept between two runs of the collector."""
-
-    sess: str
-    nb: str
-    student: str
-    cohort: str
-    last: str
-    """When it was last heard of: ISO 8601, UTC."""
-    figures: str
-    """JSON, in whatever form its owner gives it."""
 
 
 _Other: TypeAlias = Callable[[sqlite3.Connection], int]
@@ -86,7 +61,7 @@ class _Write(NamedTuple):
     done: Future[int]
 
 
-class Store:
+class Store(Reader):
     """The events of one database, and what is kept beside them.
 
     Args:
@@ -112,11 +87,11 @@ class Store:
         applied: Applied | None = None,
         create: bool = True,
     ) -> None:
-        self.path = path
+        super().__init__(path)
         self._applied = applied
         self._connection = open_database(path, create=create)  # the writer's alone once it runs
         self.api_key = kept(self._connection, "api_key", MADE_UP + secrets.token_hex(16))
-        self.token = kept(self._connection, "token", secrets.token_urlsafe(24))
+        self.token = kept(self._connection, "token", secrets.token_hex(24))
         if api_key is not None:
             keep(self._connection, "api_key", api_key)
             self.api_key = api_key
@@ -151,6 +126,15 @@ class Store:
 
         return self._ask(_Write((), write, Future()))
 
+    def note_forwarded(self, host: str, upto: int) -> Future[int]:
+        """`host` has all events up to this id."""
+
+        def note(connection: sqlite3.Connection) -> int:
+            keep(connection, f"forwarded_upto {host}", str(upto))
+            return upto
+
+        return self._ask(_Write((), note, Future()))
+
     def forget(self, student: str) -> int:
         """Delete everything about one student, for good.
 
@@ -168,97 +152,6 @@ class Store:
         with closing(connect(self.path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # it stands there as well
         return forgotten
-
-    # Reading: each read has a connection of its own, so any thread may ask
-
-    def events(
-        self,
-        *,
-        after: int = 0,
-        upto: int | None = None,
-        notebook: str | None = None,
-        cohort: str | None = None,
-        student: str | None = None,
-        sess: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
-    ) -> Iterator[tuple[int, StoredEvent]]:
-        """The events that were stored, each with the id of its row, in that order.
-
-        Args:
-            after: Only those with a higher id.
-            upto: Only those with this id or a lower one.
-            notebook: Only those of this notebook.
-            cohort: Only those of this class.
-            student: Only those under this name, as they were sent.
-            sess: Only those of this session.
-            since: Only those that happened then or later: ISO 8601, UTC, or its beginning.
-            until: Only those that happened before: as `since`.
-        """
-        conditions = {
-            "id <= ?": upto,
-            "nb = ?": notebook,
-            "cohort = ?": cohort,
-            "student = ?": student,
-            "sess = ?": sess,
-            "timestamp >= ?": since,
-            "timestamp < ?": until,
-        }
-        asked = {sql: value for sql, value in conditions.items() if value is not None}
-        where = " AND ".join(["id > ?", *asked])
-        query = f"SELECT {_COLUMNS} FROM events WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608  # our own words
-        with closing(connect(self.path)) as connection:
-            while page := connection.execute(
-                query, (after, *asked.values(), _PAGE_EVENTS)
-            ).fetchall():
-                for row in page:
-                    yield row[0], StoredEvent(_uuid_text(row[1]), *row[2:])
-                after = page[-1][0]
-
-    def last_id(self) -> int:
-        """The highest id that an event has or had; 0 where there was none."""
-        with closing(connect(self.path)) as connection:
-            next_id: int = connection.execute(_NEXT_ID).fetchone()[0]
-        return next_id - 1
-
-    def count(self) -> int:
-        """How many events there are."""
-        with closing(connect(self.path)) as connection:
-            number: int = connection.execute("SELECT count(*) FROM events").fetchone()[0]
-        return number
-
-    def figures_upto(self) -> int:
-        """The highest id of an event that the kept figures contain; 0 where there are none."""
-        with closing(connect(self.path)) as connection:
-            return int(kept_value(connection, "figures_upto") or 0)
-
-    def read_figures(
-        self,
-        *,
-        notebook: str | None = None,
-        sess: str | None = None,
-        since: str | None = None,
-        limit: int = -1,
-    ) -> list[FigureRow]:
-        """The figures that were kept, those heard of last first.
-
-        Args:
-            notebook: Only those of this notebook.
-            sess: Only those of this session.
-            since: Only those heard of then or later: ISO 8601, UTC, or its beginning.
-            limit: At most so many; a negative number: all.
-        """
-        conditions = {"nb = ?": notebook, "sess = ?": sess, "last >= ?": since}
-        asked = {sql: value for sql, value in conditions.items() if value is not None}
-        where = " AND ".join(asked) or "1"
-        query = f"SELECT * FROM figures WHERE {where} ORDER BY last DESC LIMIT ?"  # noqa: S608  # our own words
-        with closing(connect(self.path)) as connection:
-            return [FigureRow(*row) for row in connection.execute(query, (*asked.values(), limit))]
-
-    def notebooks(self) -> list[tuple[str, str]]:
-        """Each notebook that there are figures of, with when it was last heard of."""
-        with closing(connect(self.path)) as connection:
-            return connection.execute("SELECT nb, max(last) FROM figures GROUP BY nb").fetchall()
 
     # The writer's thread
 
@@ -335,7 +228,7 @@ def _insert(
     connection: sqlite3.Connection, events: Sequence[StoredEvent]
 ) -> tuple[int, Sequence[int]]:
     """The id meant for the first event, and the ids of those that were new."""
-    first: int = connection.execute(_NEXT_ID).fetchone()[0]
+    first: int = connection.execute(NEXT_ID).fetchone()[0]
     before = connection.total_changes
     place = 0
     for rows in _ROWS_AT_ONCE:
@@ -353,7 +246,7 @@ def _insert(
 
 def _delete_student(connection: sqlite3.Connection, student: str) -> int:
     connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
-    keep(connection, "last_id", str(connection.execute(_NEXT_ID).fetchone()[0] - 1))
+    keep(connection, "last_id", str(connection.execute(NEXT_ID).fetchone()[0] - 1))
     theirs = "student = :student OR distinct_id = :student"
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS theirs (sess TEXT PRIMARY KEY)")
     connection.execute("DELETE FROM theirs")
@@ -374,8 +267,3 @@ def _delete_student(connection: sqlite3.Connection, student: str) -> int:
 
 def _uuid_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
-
-
-def _uuid_text(value: bytes) -> str:
-    digits = value.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

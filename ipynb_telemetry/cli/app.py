@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -81,3 +82,40 @@ def doctor(
     from ipynb_telemetry.cli.doctor import run_doctor  # noqa: PLC0415  # each command on its own
 
     raise typer.Exit(run_doctor(host=host, api_key=api_key, send=send))
+
+
+@app.command()
+def serve(
+    *,
+    host: Annotated[
+        str, typer.Option(help="What to listen on; 0.0.0.0: everything, so that a class gets here.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8642,
+    db: Annotated[Path, typer.Option(help="Where events go.")] = Path("class.sqlite"),
+    api_key: Annotated[
+        str | None, typer.Option(help="Set the key that notebooks send with, from now on.")
+    ] = None,
+    forward: Annotated[
+        str | None, typer.Option(help="Pass everything on to this PostHog as well.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A name by which readers may call this computer.")
+    ] = None,
+) -> None:
+    """Collect a class's events, and show the class live, until Ctrl-C.
+
+    Prints the line for the notebook's setup cell and the dashboard's address. Key and token
+    are made once for a database and stay the same.
+    """
+    from ipynb_telemetry.cli.serve import run_serve  # noqa: PLC0415  # each command on its own
+
+    raise typer.Exit(
+        run_serve(
+            host=host,
+            port=port,
+            database=db,
+            api_key=api_key,
+            forward=forward,
+            allowed_hosts=allow_host or (),
+        )
+    )
