@@ -140,6 +140,14 @@ class Reader:
         with closing(connect(self.path)) as connection:
             return connection.execute("SELECT nb, max(last) FROM figures GROUP BY nb").fetchall()
 
+    def address(self) -> str:
+        """Where the collector answers that runs on this database; empty where none does.
+
+        One that was killed may still stand there.
+        """
+        with closing(connect(self.path)) as connection:
+            return kept_value(connection, "address") or ""
+
     def forwarded_upto(self, host: str) -> int:
         """The highest id of an event that `host` has; 0 where it has none."""
         with closing(connect(self.path)) as connection:

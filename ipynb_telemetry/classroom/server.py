@@ -11,6 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ipynb_telemetry.classroom.app import make_app
+from ipynb_telemetry.classroom.data_routes import data_routes
 from ipynb_telemetry.classroom.forward import Forward
 from ipynb_telemetry.classroom.live import Live
 from ipynb_telemetry.classroom.protocol import StoredEvent
@@ -101,7 +102,14 @@ class Collector:
             self._forward = Forward(self.store, forward)
             self._forward.start()
         config = uvicorn.Config(
-            make_app(self.store, routes(self.live, self.store), hosts=hosts),
+            make_app(
+                self.store,
+                [
+                    *routes(self.live, self.store),
+                    *data_routes(self.store, forgotten=self.live.forget),
+                ],
+                hosts=hosts,
+            ),
             http=PatientHttp,
             ws="none",
             lifespan="off",
@@ -119,7 +127,11 @@ class Collector:
 
     def run(self, listener: socket.socket) -> None:
         """Serve until Ctrl-C, or until `stop`."""
-        self._server.run(sockets=[listener])
+        self.store.note_address(own_address(listener))
+        try:
+            self._server.run(sockets=[listener])
+        finally:
+            self.store.note_address("")
 
     def stop(self) -> None:
         """Let `run` return; may be called from any thread."""
@@ -146,6 +158,14 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+
+
+def own_address(listener: socket.socket) -> str:
+    """Where this computer itself reaches what listens."""
+    host, port = listener.getsockname()[:2]
+    if listener.family == socket.AF_INET6:
+        return f"http://[{'::1' if host == '::' else host}]:{port}"
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  # to know it
 
 
 class _Server(uvicorn.Server):

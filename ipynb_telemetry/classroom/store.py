@@ -135,6 +135,15 @@ class Store(Reader):
 
         return self._ask(_Write((), note, Future()))
 
+    def note_address(self, address: str) -> None:
+        """The collector that runs on this database answers there; empty: none does."""
+
+        def note(connection: sqlite3.Connection) -> int:
+            keep(connection, "address", address)
+            return 1
+
+        self._ask(_Write((), note, Future())).result()
+
     def forget(self, student: str) -> int:
         """Delete everything about one student, for good.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,37 @@ Exit codes:
   2  the command was not understood
   3  events wait that no running notebook sends, or some were set aside
 """
+
+_EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  it could not be done; the reason is on stderr
+  2  the command was not understood
+"""
+
+
+class Format(str, Enum):
+    """What other programs read."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+    PARQUET = "parquet"
+    JSONL = "jsonl"
+    XAPI = "xapi"
+
+
+Database = Annotated[Path, typer.Option("--db", help="The class's database.")]
+Address = Annotated[
+    str | None,
+    typer.Option("--from", help="The address of a collector that runs, in place of --db."),
+]
+Token = Annotated[
+    str,
+    typer.Option(
+        envvar="TELEMETRY_TOKEN", help="The collector's token, where the address has none."
+    ),
+]
+DATABASE = Path("class.sqlite")
 
 app = typer.Typer(
     name="ipynb-telemetry",
@@ -62,6 +94,65 @@ def demo(
     from ipynb_telemetry.cli.demo import run_demo  # noqa: PLC0415  # each command on its own
 
     raise typer.Exit(run_demo(open_browser=browser, port=port))
+
+
+@app.command(epilog=_EXIT_CODES)
+def export(
+    file_format: Annotated[
+        Format | None,
+        typer.Option("--format", help="By default what --output ends in, else csv."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write. By default the terminal."),
+    ] = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="The events, each with its uuid, and no results.")
+    ] = False,
+    notebook: Annotated[str | None, typer.Option(help="Of this notebook alone.")] = None,
+    student: Annotated[str | None, typer.Option(help="Of this student alone.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Of that day or time and later, such as 2027-07-17 or 2027-07-17T10:30."),
+    ] = None,
+    db: Database = DATABASE,
+    address: Address = None,
+    token: Token = "",
+) -> None:
+    """Write results for a gradebook: each student, each exercise.
+
+    A row says whether it is passed, after how many attempts, whether at the first try, and
+    after how many minutes.
+    """
+    from ipynb_telemetry.classroom.wanted import Wanted  # noqa: PLC0415
+    from ipynb_telemetry.cli.export import run_export  # noqa: PLC0415
+
+    code = run_export(
+        place=address or db,
+        token=token,
+        file_format=file_format and file_format.value,
+        output=output,
+        events=events,
+        wanted=Wanted(notebook, student, since),
+    )
+    raise typer.Exit(code)
+
+
+@app.command(epilog=_EXIT_CODES)
+def forget(
+    student: Annotated[str, typer.Option(help="The name, as it is recorded or written.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
+    db: Database = DATABASE,
+    address: Address = None,
+    token: Token = "",
+) -> None:
+    """Delete everything about one student, for good.
+
+    Shows what there is and asks first. `export --events --student NAME` shows all of it.
+    """
+    from ipynb_telemetry.cli.forget import run_forget  # noqa: PLC0415
+
+    raise typer.Exit(run_forget(place=address or db, token=token, student=student, yes=yes))
 
 
 @app.command(epilog=_DOCTORS_EXIT_CODES)
