@@ -96,7 +96,7 @@ class _Views:
                 took_s = time.monotonic() - began_s
                 await asyncio.sleep(max(MIN_GAP_S, took_s / _BUSY_SHARE))
                 while not await _set_within(news, _ALIVE_EVERY_S):
-                    yield ": still here\n\n"
+                    yield "event: alive\ndata: 1\n\n"
 
     def _event(self, changes: Changes, *, whole: bool) -> str:
         name = "class" if whole else "change"

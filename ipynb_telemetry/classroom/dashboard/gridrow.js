@@ -1,0 +1,106 @@
+// One row of the grid: made once, then changed only where it has changed.
+
+import { el, hand, mark, unseen } from "./dom.js";
+import { inWords } from "./needs.js";
+import { ago, count } from "./words.js";
+
+const STATES = ["none", "tried", "passed"];
+const CALM = matchMedia("(prefers-reduced-motion: reduce)");
+
+export class GridRow {
+  node = el("tr");
+  #sign = el("td", { class: "sign" });
+  #button = el("button", { type: "button", class: "name", dir: "auto" });
+  #name = el("th", { scope: "row" }, this.#button);
+  #done = el("span", { class: "count" });
+  #bar = el("span", { class: "bar", "aria-hidden": "true" });
+  #where = el("td", { class: "where", dir: "auto" });
+  /** @type {Map<string, {box: HTMLElement, words: HTMLElement, td: HTMLElement}>} */
+  #cells = new Map();
+  #columns = "";
+  #shown = {};
+
+  constructor(open) {
+    this.#button.addEventListener("click", open);
+  }
+
+  focus() {
+    this.#button.focus({ preventScroll: true });
+  }
+
+  set reachable(reachable) {
+    this.#button.tabIndex = reachable ? 0 : -1;
+  }
+
+  /** @param {object} student as `ClassState.sorted` has it */
+  render(student, { index, name, exercises, columns, now }) {
+    const { row, why, at, passed } = student;
+    if (this.#columns !== columns) this.#arrange(exercises, columns);
+    this.#if("index", index, () => mark(this.node, "aria-rowindex", index + 2));
+    this.#if("name", `${name}|${row.clash}|${row.was}`, () => this.#call(name, row));
+    this.#if("why", why.map((each) => inWords(each, row, now)).join(", "), (words) => this.#warn(why, words));
+    this.#if("paused", row.paused, () => mark(this.node, "data-paused", row.paused));
+    this.#if("done", `${passed}/${exercises.length}`, (text) => {
+      this.#done.textContent = text;
+      this.#bar.style.setProperty("--share", String(exercises.length ? passed / exercises.length : 0));
+    });
+    this.#if("where", `${row.cell}|${row.paused}|${ago(now - row.last)}`, () => this.#place(row, now));
+    for (const exercise of exercises) {
+      const [state = 0, attempts = 0, ever = 0] = row.ex[exercise] ?? [];
+      this.#if(`ex ${exercise}`, `${state}|${attempts}|${ever}|${exercise === at}`, (_, isNew) =>
+        this.#cell(this.#cells.get(exercise), STATES[state], attempts, ever > 0, exercise === at, isNew),
+      );
+    }
+  }
+
+  #if(part, value, change) {
+    if (this.#shown[part] === value) return;
+    const isNew = !(part in this.#shown);
+    this.#shown[part] = value;
+    change(value, isNew);
+  }
+
+  #arrange(exercises, columns) {
+    this.#columns = columns;
+    this.#shown = {};
+    this.#cells = new Map(
+      exercises.map((exercise) => {
+        const words = unseen("");
+        const box = el("span", { class: "cell" }, words);
+        return [exercise, { box, words, td: el("td", { class: "ex" }, box) }];
+      }),
+    );
+    const done = el("td", { class: "done" }, this.#done, this.#bar);
+    this.node.replaceChildren(this.#sign, this.#name, done, ...[...this.#cells.values()].map(({ td }) => td), this.#where);
+  }
+
+  #call(name, row) {
+    this.#button.textContent = name;
+    const notes = [];
+    if (row.clash) notes.push(el("span", { class: "note", "data-state": "clash" }, "same name twice"));
+    this.#name.replaceChildren(this.#button, ...notes);
+  }
+
+  #warn(why, words) {
+    mark(this.node, "data-state", why[0]);
+    this.#sign.title = words;
+    const sign = why[0] === "hand" ? hand() : el("span", { class: "bang", "aria-hidden": "true" }, "!");
+    this.#sign.replaceChildren(...(why.length ? [sign, unseen(`Needs help: ${words}`)] : []));
+  }
+
+  #place(row, now) {
+    const when = row.paused ? "paused" : ago(now - row.last);
+    this.#where.replaceChildren(el("span", { class: "at" }, row.cell), " ", el("span", { class: "when" }, when));
+  }
+
+  #cell({ box, words }, state, attempts, ever, here, isNew) {
+    const changed = !isNew && box.dataset.state !== undefined;
+    mark(box, "data-state", state);
+    mark(box, "data-here", here);
+    mark(box, "data-mark", state === "passed" ? "✓" : attempts ? String(attempts) : "");
+    mark(box, "data-more", state === "passed" && attempts > 1 ? `${attempts}×` : state === "tried" && ever ? "↺" : undefined);
+    const said = { none: "not started", tried: ever ? "passed before, now failing" : "tried", passed: "passed" }[state];
+    words.textContent = [said, attempts ? count(attempts, "attempt") : "", here ? "is here" : ""].filter(Boolean).join(", ");
+    if (changed && !CALM.matches) box.animate([{ transform: "scale(1.25)" }, { transform: "none" }], { duration: 350, easing: "ease-out" });
+  }
+}
