@@ -15,9 +15,9 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from ipynb_telemetry.classroom.notebook import Notebook, Query, iso
 from ipynb_telemetry.classroom.progress import SessionFigures, epoch_ms
@@ -35,6 +35,7 @@ _CATCH_UP_EVENTS = 1_000  # at once, so that a view may look in between
 _WARM_ROWS = 20
 _UNSEEN_S = 600.0  # after so long without a look, old sessions are dropped from memory
 
+_Figures = TypeVar("_Figures")
 _Batch: TypeAlias = Sequence[tuple[int, StoredEvent]]
 
 
@@ -127,11 +128,11 @@ class Live:
                 ),
             )
 
-    def students(self, query: Query) -> list[Student]:
-        """The rows of the class, each with its sessions."""
+    def about(self, query: Query, figures: Callable[[list[Student]], _Figures]) -> _Figures:
+        """What `figures` makes of the rows of the class; they stand still meanwhile."""
         with self._lock:
             notebook = self._notebook_of(query)
-            return notebook.students(self._loaded(notebook, query)) if notebook else []
+            return figures(notebook.students(self._loaded(notebook, query)) if notebook else [])
 
     @contextmanager
     def listening(self) -> Iterator[asyncio.Event]:

@@ -120,9 +120,7 @@ class _Views:
         self, request: Request, figures: Callable[[list[Student]], object]
     ) -> Response:
         query = _query(request)
-        return _json(
-            await run_in_threadpool(lambda: json.dumps(figures(self._live.students(query))))
-        )
+        return _json(await run_in_threadpool(lambda: json.dumps(self._live.about(query, figures))))
 
     async def student(self, request: Request) -> Response:
         """One student's timeline: all that happened in the sessions of one row, in order."""
@@ -131,7 +129,12 @@ class _Views:
         return _json(await run_in_threadpool(lambda: json.dumps(self._timeline(query, key))))
 
     def _timeline(self, query: Query, key: str) -> dict[str, Any]:
-        rows = [each for each in self._live.students(query) if each.key == key]
+        sessions = self._live.about(
+            query,
+            lambda students: [
+                session.sess for each in students if each.key == key for session in each.sessions
+            ],
+        )
         events = [
             {
                 "at": epoch_ms(event.timestamp),
@@ -140,9 +143,8 @@ class _Views:
                 "event": event.event,
                 **_shown(json.loads(event.properties)),
             }
-            for row in rows
-            for session in row.sessions
-            for _, event in self._store.events(sess=session.sess)
+            for sess in sessions
+            for _, event in self._store.events(sess=sess)
         ]
         events.sort(key=lambda each: (each["at"], each["seq"] or 0))
         return {"events": events[-MAX_TIMELINE:], "left_out": max(0, len(events) - MAX_TIMELINE)}

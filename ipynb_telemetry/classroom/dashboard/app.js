@@ -167,6 +167,7 @@ function show(name) {
   current = name in views ? name : "class";
   at("main").replaceChildren(views[current].view.node);
   for (const [each, link] of links) mark(link, "aria-current", each === current ? "page" : false);
+  links.get(current).scrollIntoView({ block: "nearest", inline: "nearest" });
   mark(document.body, "data-view", current);
   drawNow();
   ask();

@@ -30,10 +30,15 @@ function row(figure) {
     el("td", { class: "passed" }, share,
       el("span", {}, `${figure.passed} of ${figure.students}`),
       unseen(`, ${count(figure.tried - figure.passed, "student")} still trying`)),
-    el("td", { class: "number" }, percent(figure.firstTry, figure.tried)),
-    el("td", { class: "number" }, figure.attempts === null ? "" : String(figure.attempts)),
-    el("td", { class: "number" }, minutes(figure.minutes)),
+    number("at the first try", percent(figure.firstTry, figure.tried)),
+    number("attempts", figure.attempts === null ? "" : String(figure.attempts)),
+    number("minutes", minutes(figure.minutes)),
     el("td", {}, el("ul", { class: "errors" }, ...figure.errors.map(error))));
+}
+
+/** A figure; its name is shown where the table's heading is not. */
+function number(name, text) {
+  return el("td", { class: "number", "data-name": text && name }, text);
 }
 
 function part(state, share) {

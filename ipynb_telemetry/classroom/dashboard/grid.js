@@ -6,8 +6,9 @@ import { nameOf } from "./names.js";
 import { count, percent, shortNames } from "./words.js";
 
 const MORE = 8; // rows built beyond the edge, so that scrolling meets no hole
-const ROW = { least: 32, most: 56 };
-const CELL = { least: 30, most: 132 };
+const ROW = { least: 28, most: 60 };
+const CELL = { least: 30, most: 180 };
+const FEW = 6; // exercises: so few can be counted without a bar
 
 export class GridView {
   node = el("section", { class: "grid", "aria-label": "The class now" });
@@ -39,8 +40,8 @@ export class GridView {
   /** @param {{students: object[], exercises: string[], now: number}} model */
   render(model) {
     this.#model = { ...model, columns: JSON.stringify(model.exercises) };
-    this.#measure();
     this.#heading();
+    this.#measure();
     this.#draw();
   }
 
@@ -48,30 +49,33 @@ export class GridView {
     const { students, exercises } = this.#model;
     const width = this.#scroller.clientWidth;
     const narrow = width < 640;
-    const name = narrow ? 132 : Math.min(320, Math.max(190, width * 0.2));
-    const done = narrow ? 52 : 150;
-    const where = narrow ? 0 : Math.min(300, Math.max(170, width * 0.17));
-    const sign = narrow ? 28 : 44;
-    const room = (width - name - done - where - sign - 8) / Math.max(1, exercises.length);
-    const cell = Math.max(CELL.least, Math.min(CELL.most, Math.floor(room)));
-    const height = (this.#scroller.clientHeight - 76) / Math.max(1, students.length);
+    const few = exercises.length <= FEW;
+    const sign = narrow ? 28 : 48;
+    const name = narrow ? 140 : Math.min(few ? 360 : 250, Math.max(190, width * 0.2));
+    const done = narrow ? 56 : few ? 84 : 150;
+    const least = narrow ? 0 : 180; // of the last column, which takes what is left
+    const room = (width - sign - name - done - least) / Math.max(1, exercises.length);
+    const cell = Math.max(CELL.least, Math.min(CELL.most, Math.floor(room * (few && !narrow ? 0.75 : 1))));
+    const where = narrow ? 0 : Math.max(least, width - sign - name - done - cell * exercises.length);
+    const height = (this.#scroller.clientHeight - this.#head.offsetHeight - 2) / Math.max(1, students.length);
     this.#rowHeight = Math.max(ROW.least, Math.min(ROW.most, Math.floor(height)));
     for (const [part, size] of Object.entries({ sign, name, done, where, cell, row: this.#rowHeight })) {
       this.#scroller.style.setProperty(`--${part}`, `${size}px`);
     }
     mark(this.#scroller, "data-roomy", cell >= 56);
     mark(this.#scroller, "data-narrow", narrow);
+    mark(this.#scroller, "data-few", few);
   }
 
   #heading() {
     const { students, exercises } = this.#model;
     const passed = exercises.map((name) => students.filter(({ row }) => row.ex[name]?.[0] === 2).length);
-    const headings = JSON.stringify([exercises, passed, students.length]);
+    const headings = JSON.stringify([exercises, passed, students.length, this.#scroller.clientWidth]);
     if (headings === this.#headings) return;
     this.#headings = headings;
     mark(this.#table, "aria-rowcount", students.length + 1);
     this.#caption.textContent = `${count(students.length, "student")}, ${count(exercises.length, "exercise")}`;
-    const short = shortNames(exercises);
+    const short = exercises.length <= FEW && this.#scroller.clientWidth >= 640 ? exercises : shortNames(exercises);
     mark(this.#scroller, "data-upright", Math.max(0, ...short.map((name) => name.length)) > 3);
     const columns = exercises.map((name, index) => {
       const bar = el("span", { class: "bar", "aria-hidden": "true" });

@@ -44,7 +44,7 @@ export class GridRow {
       this.#done.textContent = text;
       this.#bar.style.setProperty("--share", String(exercises.length ? passed / exercises.length : 0));
     });
-    this.#if("where", `${row.cell}|${row.paused}|${ago(now - row.last)}`, () => this.#place(row, now));
+    this.#if("where", `${row.cell}|${row.paused}|${row.fails && row.err}|${ago(now - row.last)}`, () => this.#place(row, now));
     for (const exercise of exercises) {
       const [state = 0, attempts = 0, ever = 0] = row.ex[exercise] ?? [];
       this.#if(`ex ${exercise}`, `${state}|${attempts}|${ever}|${exercise === at}`, (_, isNew) =>
@@ -91,6 +91,7 @@ export class GridRow {
   #place(row, now) {
     const when = row.paused ? "paused" : ago(now - row.last);
     this.#where.replaceChildren(el("span", { class: "at" }, row.cell), " ", el("span", { class: "when" }, when));
+    if (row.fails && row.err) this.#where.append(" ", el("code", { title: row.err }, row.err));
   }
 
   #cell({ box, words }, state, attempts, ever, here, isNew) {
@@ -101,6 +102,6 @@ export class GridRow {
     mark(box, "data-more", state === "passed" && attempts > 1 ? `${attempts}×` : state === "tried" && ever ? "↺" : undefined);
     const said = { none: "not started", tried: ever ? "passed before, now failing" : "tried", passed: "passed" }[state];
     words.textContent = [said, attempts ? count(attempts, "attempt") : "", here ? "is here" : ""].filter(Boolean).join(", ");
-    if (changed && !CALM.matches) box.animate([{ transform: "scale(1.25)" }, { transform: "none" }], { duration: 350, easing: "ease-out" });
+    if (changed && !CALM.matches) box.animate([{ opacity: 0.4 }, { opacity: 1 }], { duration: 600, easing: "ease-out" });
   }
 }

@@ -1,7 +1,7 @@
 // The lesson's pace: how many have reached each cell, over time.
 
 import { el, svg } from "./dom.js";
-import { clock, count } from "./words.js";
+import { clock, count, shortNames } from "./words.js";
 
 const WIDE = { width: 1200, height: 560, left: 52, right: 210, top: 20, bottom: 40 };
 const SLIM = { width: 420, height: 460, left: 34, right: 104, top: 14, bottom: 34 };
@@ -32,23 +32,25 @@ function plot({ times, cells, reached }, size) {
   const picture = svg("svg", { viewBox: `0 0 ${size.width} ${size.height}`, role: "img", "aria-label": `${count(cells.length, "cell")}, reached by up to ${count(most, "student")}; the numbers are in the table below` });
   picture.append(...axes(times, most, x, y, size));
   const places = labelPlaces(reached.map((numbers) => y(numbers.at(-1))), size);
+  const labels = size === SLIM ? shortNames(cells) : cells;
   cells.forEach((cell, index) => {
     const hue = cells.length > 1 ? index / (cells.length - 1) : 0;
-    const points = reached[index].map((number, step) => `${x(step).toFixed(1)},${y(number).toFixed(1)}`);
+    const from = Math.max(0, reached[index].findIndex(Boolean) - 1);
+    const points = reached[index].map((number, step) => `${x(step).toFixed(1)},${y(number).toFixed(1)}`).slice(from);
     const line = svg("g", { class: "line" }, svg("title", {}, `${cell}: ${reached[index].at(-1)}`), svg("polyline", { points: points.join(" ") }));
     line.style.setProperty("--turn", String(hue));
     const end = y(reached[index].at(-1));
     if (places[index] !== undefined) {
       line.append(
         svg("path", { class: "leader", d: `M${size.width - size.right + 2} ${end}L${size.width - size.right + 12} ${places[index]}` }),
-        svg("text", { x: size.width - size.right + 16, y: places[index], dy: "0.35em" }, short(cell, size), " ", svg("tspan", { class: "value" }, String(reached[index].at(-1)))));
+        svg("text", { x: size.width - size.right + 16, y: places[index], dy: "0.35em" }, cut(labels[index], size), " ", svg("tspan", { class: "value" }, String(reached[index].at(-1)))));
     }
     picture.append(line);
   });
   return picture;
 }
 
-function short(cell, size) {
+function cut(cell, size) {
   const most = size === SLIM ? 9 : 20;
   return cell.length > most ? `${cell.slice(0, most - 1)}…` : cell;
 }
