@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, TypeAlias, TypeVar
 
+from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms
 from ipynb_telemetry.classroom.notebook import Notebook, Query, iso
-from ipynb_telemetry.classroom.progress import SessionFigures, epoch_ms
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.store import FigureRow, Store
 from ipynb_telemetry.classroom.students import Student

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from ipynb_telemetry.classroom.progress import SessionFigures
+from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.students import Student, exercise_order, students_of
 
 _NOT_LOADED = 1 << 62

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from itertools import groupby
 from typing import NamedTuple
 
-from ipynb_telemetry.classroom.progress import SessionFigures
+from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.students import Standing, Student, all_students, exercise_order
 
 _NOT_TRIED = Standing(passed=False, attempts=0, first_try=False, ever_passed=False)

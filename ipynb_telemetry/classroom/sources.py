@@ -13,7 +13,7 @@ import requests
 
 from ipynb_telemetry.classroom.data_routes import EVENTS, FIGURES, FORGET, forget_student
 from ipynb_telemetry.classroom.database import open_database
-from ipynb_telemetry.classroom.progress import SessionFigures
+from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.reading import Reader
 from ipynb_telemetry.classroom.store import Store

@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 from itertools import combinations, groupby, takewhile
 from typing import Any, NamedTuple
 
-from ipynb_telemetry.classroom.progress import Attempt, Exercise, SessionFigures
+from ipynb_telemetry.classroom.figures import Attempt, Exercise, SessionFigures
 
 MINUTE_MS = 60_000
 GONE_MINUTES = 60  # who has done nothing for longer has left, and needs no help any more

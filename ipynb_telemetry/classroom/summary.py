@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from ipynb_telemetry.classroom.progress import SessionFigures
+from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.students import (
     MINUTE_MS,
     Student,

@@ -22,9 +22,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from ipynb_telemetry.classroom.figures import epoch_ms
 from ipynb_telemetry.classroom.live import Changes, Live
 from ipynb_telemetry.classroom.notebook import Query
-from ipynb_telemetry.classroom.progress import epoch_ms
 from ipynb_telemetry.classroom.store import Store
 from ipynb_telemetry.classroom.students import Student
 from ipynb_telemetry.classroom.summary import exercise_figures, pace

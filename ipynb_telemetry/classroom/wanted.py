@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from ipynb_telemetry.classroom.progress import SessionFigures, epoch_ms
+from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.reading import FigureRow, Reader
 from ipynb_telemetry.names import normalize_student_name
