@@ -78,22 +78,32 @@ def common(
     """See, live, where every student is in a notebook."""
 
 
-@app.command()
+@app.command(epilog=_EXIT_CODES)
 def demo(
+    students: Annotated[
+        int,
+        typer.Option(
+            "--class",
+            min=0,
+            max=1000,
+            help="How many imagined students work on the lesson as well, for the live view.",
+        ),
+    ] = 0,
     browser: Annotated[
-        bool, typer.Option(help="Open the lesson in a browser, where there is one.")
+        bool, typer.Option(help="Open the lesson and the live view, where there is a browser.")
     ] = True,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="JupyterLab's port; 0: any free one.")
     ] = 0,
 ) -> None:
-    """Open the example lesson in JupyterLab, and print its events as they arrive.
+    """Try it: the example lesson in JupyterLab, and the teacher's live view of it.
 
-    They go to a small receiver on this computer; nothing leaves it. Ctrl-C ends both.
+    All of it is on this computer, and nothing leaves it. Ctrl-C ends it and leaves nothing
+    behind.
     """
     from ipynb_telemetry.cli.demo import run_demo  # noqa: PLC0415  # each command on its own
 
-    raise typer.Exit(run_demo(open_browser=browser, port=port))
+    raise typer.Exit(run_demo(open_browser=browser, port=port, students=students))
 
 
 @app.command(epilog=_EXIT_CODES)
