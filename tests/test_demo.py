@@ -98,10 +98,12 @@ def test_an_imagined_class_is_in_the_live_view(demo_with_a_class: Demo) -> None:
         found: dict[str, Any] = answer.json()["students"]
         return found
 
-    wait_until(lambda: len(students()) > 20)
-    rows = [row for rows in students().values() for row in rows]
-    assert any(row["hand"] for row in rows)
-    assert any(row["fails"] for row in rows)
+    def rows() -> list[dict[str, Any]]:
+        return [row for of_one_name in students().values() for row in of_one_name]
+
+    wait_until(lambda: len(rows()) == 30)
+    wait_until(lambda: any(row["hand"] for row in rows()))
+    wait_until(lambda: any(row["fails"] >= 3 for row in rows()))
     assert "imagined students" in demo_with_a_class.said
     assert "attempt" not in demo_with_a_class.said  # a class would drown the person's own
 

@@ -41,7 +41,9 @@ def run_demo(*, open_browser: bool, port: int, students: int) -> int:
     Returns:
         The exit code: 0 after Ctrl-C, 1 when JupyterLab did not start or ended by itself.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as with Ctrl-C
+    # End as with Ctrl-C; a shell has Ctrl-C ignored in what it starts in the background.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     with ExitStack() as at_the_end:
         try:
             folder = Path(at_the_end.enter_context(_folder()))
