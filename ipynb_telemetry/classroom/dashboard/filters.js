@@ -81,5 +81,6 @@ export class Filters {
 }
 
 function label(text, control, name = "") {
-  return el("label", { hidden: Boolean(name) }, el("span", {}, text), control);
+  control.setAttribute("aria-label", text); // what a label holds would be read with all its options
+  return el("label", { hidden: Boolean(name) }, el("span", { "aria-hidden": "true" }, text), control);
 }
