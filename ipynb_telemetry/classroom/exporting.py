@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import chain, islice
 from typing import IO, Any
 
-from ipynb_telemetry.classroom.results import Result, results
+from ipynb_telemetry.classroom.results import results
 from ipynb_telemetry.classroom.sources import Source
-from ipynb_telemetry.classroom.tables import WRITERS, Column
+from ipynb_telemetry.classroom.tables import WRITERS, Column, Row
 from ipynb_telemetry.classroom.wanted import Wanted
 from ipynb_telemetry.classroom.xapi import event_statement, result_statement
 
@@ -76,14 +77,16 @@ def export(
             statements = map(result_statement, results(source.figures(wanted)))
         _write_statements(file, count.each(each for each in statements if each is not None))
     elif events:
-        WRITERS[file_format](file, EVENT_COLUMNS, count.each(source.events(wanted)))
+        WRITERS[file_format](file, EVENT_COLUMNS, count.each(_begun(source.events(wanted))))
     else:
-        WRITERS[file_format](file, RESULT_COLUMNS, count.each(_rows(source, wanted)))
+        rows = _begun(results(source.figures(wanted)))
+        WRITERS[file_format](file, RESULT_COLUMNS, count.each(rows))
     return count.number
 
 
-def _rows(source: Source, wanted: Wanted) -> Iterator[Result]:
-    yield from results(source.figures(wanted))
+def _begun(values: Iterator[Row]) -> Iterator[Row]:
+    """The same, once the first is there: a source that fails shall not leave a lone header."""
+    return chain([*islice(values, 1)], values)
 
 
 class _Count:

@@ -104,11 +104,14 @@ def write_xlsx(file: IO[bytes], columns: Sequence[Column], rows: Iterable[Row]) 
     sheet = book.create_sheet("ipynb-telemetry")
     sheet.freeze_panes = "A2"
     sheet.append([column.name for column in columns])
-    for number, row in enumerate(rows):
-        if number == MAX_XLSX_ROWS:
-            msg = f"XLSX holds {MAX_XLSX_ROWS:,} rows, and there are more. Use csv or parquet."
-            raise TableError(msg)
-        sheet.append([cell(value) for value in row])
+    try:
+        for number, row in enumerate(rows):
+            if number == MAX_XLSX_ROWS:
+                msg = f"XLSX holds {MAX_XLSX_ROWS:,} rows, and there are more. Use csv or parquet."
+                raise TableError(msg)
+            sheet.append([cell(value) for value in row])
+    finally:
+        sheet.close()
     book.save(file)
 
 
