@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import NamedTuple
@@ -37,9 +37,10 @@ _LIMITS = {
     _V1: MAX_BATCH_BYTES,
     **dict.fromkeys(_SINGLE, MAX_SINGLE_BYTES),
 }
-_BODY_TIMEOUT_S = 30
 _MAX_READING_BYTES = 256 * 1024 * 1024  # of all bodies that are being read
-_RETRY_AFTER_S = b"1"
+_LATER = ((b"retry-after", b"1"),)
+_NOT_NOW = "events cannot be stored just now; try again"
+_LENGTH = b"content-length"
 _ERROR_URI = "https://posthog.com/docs/api/capture"
 _TEXT, _JSON = b"text/plain; charset=utf-8", b"application/json"
 _HEADER_NAMES = re.compile(rb"[A-Za-z0-9_\-, ]*")
@@ -98,7 +99,12 @@ class Ingest:
     Args:
         store: Where events go; its key is asked for.
         elsewhere: The application for all other addresses.
+
+    Attributes:
+        body_within_s: How long a body may take to arrive.
     """
+
+    body_within_s = 30.0
 
     def __init__(
         self, store: Store, elsewhere: Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -127,18 +133,15 @@ class Ingest:
         await _send(answer, send)
 
     async def _take(self, path: str, limit: int, scope: Scope, receive: Receive) -> _Answer:
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
         try:
             if scope["method"] == "GET" and path != _V1:
-                body = bytes(scope["query_string"])
+                body: bytes = scope["query_string"]
             elif scope["method"] == "POST":
-                body = await self._body(headers, limit, receive)
+                body = await self._body(scope, limit, receive)
             else:
                 return _Answer(HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"")
             if path == _V1:
-                return await self._take_v1(body, headers)
+                return await self._take_v1(body, scope)
             received = datetime.now(tz=timezone.utc)
             events = read_v0(body, api_key=self._store.api_key, received=received, max_bytes=limit)
             await self._intake.keep(events)
@@ -146,15 +149,13 @@ class Ingest:
             return _refused(refusal, is_v1=path == _V1)
         except (Overfull, sqlite3.Error) as failure:
             log.warning("events were not taken: %r", failure)
-            return _Answer(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                _TEXT,
-                b"events cannot be stored just now; try again",
-                ((b"retry-after", _RETRY_AFTER_S),),
-            )
+            return _refused(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, _NOT_NOW), is_v1=False)
         return _TAKEN
 
-    async def _take_v1(self, body: bytes, headers: Mapping[str, str]) -> _Answer:
+    async def _take_v1(self, body: bytes, scope: Scope) -> _Answer:
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         received = datetime.now(tz=timezone.utc)
         events, results = read_v1(body, headers, api_key=self._store.api_key, received=received)
         more: tuple[tuple[bytes, bytes], ...] = ()
@@ -168,52 +169,61 @@ class Ingest:
                 uuid: result if result["result"] == "drop" else not_kept
                 for uuid, result in results.items()
             }
-            more = ((b"retry-after", _RETRY_AFTER_S),)
+            more = _LATER
         return _Answer(HTTPStatus.OK, _JSON, orjson.dumps({"results": results}), more)
 
-    async def _body(self, headers: Mapping[str, str], limit: int, receive: Receive) -> bytes:
+    async def _body(self, scope: Scope, limit: int, receive: Receive) -> bytes:
         """The whole body, within its limit, before its sender has tried our patience.
 
         Raises:
             Refusal: 408, 413 or 503.
             _Gone: Its sender hung up.
         """
-        announced = headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > limit:
+        announced = next((value for name, value in scope["headers"] if name == _LENGTH), b"")
+        if announced.isdigit() and int(announced) > limit:
             raise _too_large(limit)
+        # As a rule all of it is there at once. The server waits for its beginning.
+        message = await receive()
+        if not message.get("more_body", False) and message["type"] == "http.request":
+            return _within(limit, message["body"])
+        try:
+            with anyio.fail_after(self.body_within_s):
+                return await self._rest(message, limit, receive)
+        except TimeoutError as slow:
+            text = "the request took too long to arrive"
+            raise Refusal(HTTPStatus.REQUEST_TIMEOUT, text) from slow
+
+    async def _rest(self, message: Message, limit: int, receive: Receive) -> bytes:
         chunks: list[bytes] = []
         size = 0
         try:
-            with anyio.fail_after(_BODY_TIMEOUT_S):
-                while True:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        raise _Gone
-                    chunk = message.get("body", b"")
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    self._reading_bytes += len(chunk)
-                    if size > limit:
-                        raise _too_large(limit)
-                    if self._reading_bytes > _MAX_READING_BYTES:
-                        raise Refusal(
-                            HTTPStatus.SERVICE_UNAVAILABLE, "too much at once; try again", "busy"
-                        )
-                    if not message.get("more_body", False):
-                        return b"".join(chunks)
-        except TimeoutError as slow:
-            raise Refusal(
-                HTTPStatus.REQUEST_TIMEOUT, "the request took too long to arrive", "timeout"
-            ) from slow
+            while message["type"] == "http.request":
+                chunk = message.get("body", b"")
+                chunks.append(chunk)
+                size += len(chunk)
+                self._reading_bytes += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                if self._reading_bytes > _MAX_READING_BYTES:
+                    raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, _NOT_NOW)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
+                message = await receive()
         finally:
             self._reading_bytes -= size
+        raise _Gone
+
+
+def _within(limit: int, body: bytes) -> bytes:
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
 
 
 def _too_large(limit: int) -> Refusal:
     return Refusal(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"request body is too large: at most {limit} bytes",
-        "payload_too_large",
     )
 
 
@@ -221,7 +231,7 @@ def _refused(refusal: Refusal, *, is_v1: bool) -> _Answer:
     """In PostHog's form: a line of text in version 0, JSON in version 1."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if refusal.status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers = ((b"retry-after", _RETRY_AFTER_S),)
+        headers = _LATER
     elif refusal.status in {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT}:
         headers = ((b"connection", b"close"),)  # the rest of the body is not waited for
     if not is_v1:

@@ -43,6 +43,8 @@ _CODES = {
     HTTPStatus.UNAUTHORIZED: "unauthorized",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "payload_too_large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
+    HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
+    HTTPStatus.SERVICE_UNAVAILABLE: "service_unavailable",
 }
 _UNPARSED = "failed to parse request: "
 

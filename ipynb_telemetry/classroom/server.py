@@ -24,7 +24,7 @@ _BACKLOG = 2048  # a class of thousands connects at once when a lecture begins
 
 
 class PatientHttp(HttpToolsProtocol):
-    """Hangs up on whoever does not get to the end of a request's headers.
+    """Hangs up on whoever does not get to the end of a request's headers, and a little further.
 
     uvicorn waits for them for ever, and takes any number: a few sleeping or malicious senders
     would in time have every connection there is.
@@ -59,10 +59,18 @@ class PatientHttp(HttpToolsProtocol):
         self._headers_bytes = 0
         super().on_message_begin()
 
-    def on_headers_complete(self) -> None:
+    def on_body(self, body: bytes) -> None:
+        self._has_begun()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._has_begun()
+        super().on_message_complete()
+
+    def _has_begun(self) -> None:
+        """The headers are there, and the body's beginning; the application waits for the rest."""
         self._in_headers = False
         self._stop_waiting()
-        super().on_headers_complete()
 
     def _wait_for_headers(self) -> None:
         self._patience = self.loop.call_later(self.headers_within_s, self.transport.close)
