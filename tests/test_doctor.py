@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from capture_server import CaptureServer, Fault
+from collectors import CollectorProcess
 from commands import run_command
 from deliveries import KEY, a_dead_session
 from outboxes import die, folder_of
@@ -61,7 +62,7 @@ def test_all_is_well_on_a_new_computer(server: CaptureServer) -> None:
 def test_asking_the_server_leaves_no_event_there(server: CaptureServer) -> None:
     doctor(server)
 
-    assert [request.events for request in server.requests] == [(), ()]
+    assert [request.events for request in server.requests] == [(), (), ()]
     assert server.events == []
 
 
@@ -85,6 +86,18 @@ def test_a_server_that_does_not_work_is_said_and_told_to_scripts(
 
     assert ran.returncode == BROKEN
     assert words in ran.stdout
+
+
+def test_a_collector_says_whether_it_takes_the_key(tmp_path: Path) -> None:
+    with CollectorProcess(tmp_path) as collector:
+        right = run_command("doctor", "--host", collector.url, "--api-key", collector.api_key)
+        wrong = run_command("doctor", "--host", collector.url, "--api-key", "phc_wrong")
+
+        assert collector.stored_uuids() == []
+    assert right.returncode == WELL
+    assert "it answers, and it takes the key" in right.stdout
+    assert wrong.returncode == BROKEN
+    assert "it does not take the key (401)" in wrong.stdout
 
 
 def test_a_host_that_cannot_be_one_is_wrong_usage() -> None:
