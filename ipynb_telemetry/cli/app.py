@@ -96,14 +96,51 @@ def demo(
         int, typer.Option(min=0, max=65535, help="JupyterLab's port; 0: any free one.")
     ] = 0,
 ) -> None:
-    """Try it: the example lesson in JupyterLab, and the teacher's live view of it.
+    """Try it: the example lesson, and the teacher's live view.
 
-    All of it is on this computer, and nothing leaves it. Ctrl-C ends it and leaves nothing
-    behind.
+    The lesson opens in JupyterLab. All of it is on this computer, and nothing leaves it.
+    Ctrl-C ends it and leaves nothing behind.
     """
     from ipynb_telemetry.cli.demo import run_demo  # noqa: PLC0415  # each command on its own
 
     raise typer.Exit(run_demo(open_browser=browser, port=port, students=students))
+
+
+@app.command(epilog=_EXIT_CODES)
+def serve(
+    *,
+    host: Annotated[
+        str, typer.Option(help="What to listen on; 0.0.0.0: everything, so that a class gets here.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8642,
+    db: Annotated[Path, typer.Option(help="Where events go.")] = Path("class.sqlite"),
+    api_key: Annotated[
+        str | None, typer.Option(help="Set the key that notebooks send with, from now on.")
+    ] = None,
+    forward: Annotated[
+        str | None, typer.Option(help="Pass everything on to this PostHog as well.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A name by which readers may call this computer.")
+    ] = None,
+) -> None:
+    """Collect a class's events and show the class live.
+
+    Prints the line for the notebook's setup cell and the dashboard's address. Key and token
+    are made once for a database and stay the same. Ctrl-C ends it.
+    """
+    from ipynb_telemetry.cli.serve import run_serve  # noqa: PLC0415  # each command on its own
+
+    raise typer.Exit(
+        run_serve(
+            host=host,
+            port=port,
+            database=db,
+            api_key=api_key,
+            forward=forward,
+            allowed_hosts=allow_host or (),
+        )
+    )
 
 
 @app.command(epilog=_EXIT_CODES)
@@ -176,47 +213,12 @@ def doctor(
         bool, typer.Option("--send", help="Send what notebooks that have ended left behind.")
     ] = False,
 ) -> None:
-    """Look after this computer: what is installed, does the server answer, what waits and why.
+    """Check this computer: what is installed, what waits, and why.
+
+    Says as well whether the server answers and takes the key, and which events were set aside.
 
     Events of a notebook that runs are never touched, and to ask the server no event is sent.
     """
     from ipynb_telemetry.cli.doctor import run_doctor  # noqa: PLC0415  # each command on its own
 
     raise typer.Exit(run_doctor(host=host, api_key=api_key, send=send))
-
-
-@app.command()
-def serve(
-    *,
-    host: Annotated[
-        str, typer.Option(help="What to listen on; 0.0.0.0: everything, so that a class gets here.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8642,
-    db: Annotated[Path, typer.Option(help="Where events go.")] = Path("class.sqlite"),
-    api_key: Annotated[
-        str | None, typer.Option(help="Set the key that notebooks send with, from now on.")
-    ] = None,
-    forward: Annotated[
-        str | None, typer.Option(help="Pass everything on to this PostHog as well.")
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None, typer.Option(help="A name by which readers may call this computer.")
-    ] = None,
-) -> None:
-    """Collect a class's events, and show the class live, until Ctrl-C.
-
-    Prints the line for the notebook's setup cell and the dashboard's address. Key and token
-    are made once for a database and stay the same.
-    """
-    from ipynb_telemetry.cli.serve import run_serve  # noqa: PLC0415  # each command on its own
-
-    raise typer.Exit(
-        run_serve(
-            host=host,
-            port=port,
-            database=db,
-            api_key=api_key,
-            forward=forward,
-            allowed_hosts=allow_host or (),
-        )
-    )
