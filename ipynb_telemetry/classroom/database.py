@@ -20,12 +20,12 @@ class StoreError(Exception):
 
 def open_database(path: Path, *, create: bool) -> sqlite3.Connection:
     """The database, brought to this version; it is not written to before it is known as ours."""
-    if not path.exists():
-        if not create:
-            msg = f"there is no database at {path}. `ipynb-telemetry serve` makes one."
-            raise StoreError(msg)
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))  # names and code, keys as well
+    if not create and not path.exists():
+        msg = f"there is no database at {path}. `ipynb-telemetry serve` makes one."
+        raise StoreError(msg)
     try:
+        # Names and code are in it, and its own key.
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         connection = connect(path)
         try:
             _refuse_what_is_not_ours(connection, path)
@@ -34,7 +34,7 @@ def open_database(path: Path, *, create: bool) -> sqlite3.Connection:
         except BaseException:
             connection.close()
             raise
-    except sqlite3.Error as broken:
+    except (sqlite3.Error, OSError) as broken:
         msg = f"{path} cannot be used as a class's database: {broken}. Choose another with --db."
         raise StoreError(msg) from broken
     return connection

@@ -96,14 +96,18 @@ class Store(Reader):
             keep(self._connection, "api_key", api_key)
             self.api_key = api_key
         self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._closed = False
+        self._lock = threading.Lock()  # for `_closed`: nothing comes after the end
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._writer.start()
 
     def close(self) -> None:
         """Write what has been submitted, then let go of the file."""
-        if self._writer.is_alive():
-            self._writes.put(None)
-            self._writer.join()
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._writes.put(None)
+        self._writer.join()
 
     # Writing
 
@@ -165,7 +169,11 @@ class Store(Reader):
     # The writer's thread
 
     def _ask(self, write: _Write) -> Future[int]:
-        self._writes.put(write)
+        with self._lock:
+            if not self._closed:
+                self._writes.put(write)
+                return write.done
+        write.done.set_exception(StoreError(f"{self.path} was closed"))
         return write.done
 
     def _write_all(self) -> None:
