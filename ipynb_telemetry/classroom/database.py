@@ -58,11 +58,15 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
-    # What a commit has written is on the disk, not only with the system: an answer of 200
-    # holds after a power cut too. NORMAL would only hold after a kill.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    connection.execute("PRAGMA cache_size = -65536")  # 64 MiB: uuids come in no order
+    try:
+        # What a commit has written is on the disk, not only with the system: an answer of 200
+        # holds after a power cut too. NORMAL would only hold after a kill.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute("PRAGMA cache_size = -65536")  # 64 MiB: uuids come in no order
+    except BaseException:  # it is no database
+        connection.close()
+        raise
     return connection
 
 
