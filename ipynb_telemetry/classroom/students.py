@@ -21,7 +21,8 @@ from ipynb_telemetry.classroom.figures import Attempt, Exercise, SessionFigures
 MINUTE_MS = 60_000
 GONE_MINUTES = 60  # who has done nothing for longer has left, and needs no help any more
 SAME_ERRORS = 3  # as often as this in a row is again and again
-_SAMPLE_SESSIONS = 60  # whose order of exercises and cells is looked at
+_SAMPLE_PAIRS = 40_000  # of exercises or cells, whose order in a session is looked at
+_SAMPLE_SESSIONS = 40
 
 
 class Standing(NamedTuple):
@@ -220,7 +221,9 @@ def cell_order(sessions: Iterable[SessionFigures]) -> list[str]:
 
 def _order_of_firsts(firsts: Iterable[dict[str, int]]) -> list[str]:
     met = sorted(firsts, key=len, reverse=True)
-    sample = [sorted(each, key=lambda name: each[name]) for each in met[:_SAMPLE_SESSIONS]]
+    pairs_each = len(met[0]) ** 2 // 2 + 1 if met else 1
+    sessions = min(_SAMPLE_SESSIONS, _SAMPLE_PAIRS // pairs_each + 1)
+    sample = [sorted(each, key=each.__getitem__) for each in met[:sessions]]
     return common_order((name for each in met for name in each), sample)
 
 
@@ -292,11 +295,11 @@ def _same(latest_first: Sequence[Attempt]) -> int:
 
 def _standing(kept: Sequence[Exercise]) -> Standing:
     """From one exercise's figures in each session, those that began earlier first."""
-    latest = max((each.latest for each in kept if each.latest), default=None, key=_when)
+    latest = [each.recent[-1] for each in kept if each.recent]
     first = next((each.first for each in kept if each.first), None)
     return Standing(
-        passed=latest is not None and latest.ok,
-        attempts=sum(each.attempts for each in kept),
+        passed=max(latest, key=_when).ok if len(latest) > 1 else bool(latest) and latest[0].ok,
+        attempts=sum([each.attempts for each in kept]),
         first_try=first is not None and first.ok and first.number <= 1,
         ever_passed=any(each.first_pass for each in kept),
     )

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from ipynb_telemetry.classroom.figures import SessionFigures
+from ipynb_telemetry.classroom.figures import Exercise, SessionFigures
 from ipynb_telemetry.classroom.students import (
     MINUTE_MS,
+    Standing,
     Student,
     cell_order,
     error_kind,
@@ -30,50 +31,58 @@ def exercise_figures(students: Sequence[Student]) -> list[dict[str, Any]]:
         `students`; the median `attempts` of those who tried and `minutes` of those who
         passed, else None; and its most common `errors`: message, how often, from how many.
     """
-    minutes: dict[str, list[float]] = {}
+    names = exercise_order(session for each in students for session in each.sessions)
+    collected = {name: _Collected() for name in names}
     for student in students:
-        for name, took in student.minutes_to_pass().items():
-            minutes.setdefault(name, []).append(took)
-    return [
-        _figures(name, students, minutes.get(name, []))
-        for name in exercise_order(session for each in students for session in each.sessions)
-    ]
-
-
-def _figures(name: str, students: Sequence[Student], minutes: list[float]) -> dict[str, Any]:
-    standings = [each.exercises[name] for each in students if name in each.exercises]
-    tried = [each for each in standings if each.attempts]
-    return {
-        "name": name,
-        "students": len(students),
-        "tried": len(tried),
-        "passed": sum(each.passed for each in tried),
-        "firstTry": sum(each.first_try for each in tried),
-        "attempts": median(each.attempts for each in tried) if tried else None,
-        "minutes": median(minutes) if minutes else None,
-        "errors": _common_errors(name, students),
-    }
-
-
-def _common_errors(name: str, students: Sequence[Student]) -> list[list[Any]]:
-    """Messages that differ in numbers and quoted words alone count as one."""
-    times: Counter[str] = Counter()
-    people: Counter[str] = Counter()
-    example: dict[str, str] = {}
-    for student in students:
-        kinds = set()
+        minutes = student.minutes_to_pass()
+        for name, standing in student.exercises.items():
+            collected[name].add(standing, minutes.get(name))
         for session in student.sessions:
-            if name in session.exercises:
-                for attempt in session.exercises[name].recent:
-                    if not attempt.ok:
-                        kind = error_kind(attempt.err)
-                        example.setdefault(kind, attempt.err)
-                        times[kind] += 1
-                        kinds.add(kind)
-        people.update(kinds)
+            for name, exercise in session.exercises.items():
+                collected[name].add_errors(student.key, exercise)
     return [
-        [example[kind], number, people[kind]] for kind, number in times.most_common(_MOST_COMMON)
+        {"name": name, "students": len(students), **collected[name].figures()} for name in names
     ]
+
+
+class _Collected:
+    """What has been seen of one exercise so far."""
+
+    def __init__(self) -> None:
+        self._passed = self._first_try = 0
+        self._attempts: list[int] = []
+        self._minutes: list[float] = []
+        self._errors: dict[str, tuple[str, Counter[str]]] = {}  # by kind: the first, how often whom
+
+    def add(self, standing: Standing, minutes: float | None) -> None:
+        if standing.attempts:
+            self._attempts.append(standing.attempts)
+            self._passed += standing.passed
+            self._first_try += standing.first_try
+        if minutes is not None:
+            self._minutes.append(minutes)
+
+    def add_errors(self, student: str, exercise: Exercise) -> None:
+        """Messages that differ in numbers and quoted words alone count as one."""
+        for attempt in exercise.recent:
+            if not attempt.ok:
+                kind = error_kind(attempt.err)
+                if kind not in self._errors:
+                    self._errors[kind] = attempt.err, Counter()
+                self._errors[kind][1][student] += 1
+
+    def figures(self) -> dict[str, Any]:
+        errors = sorted(self._errors.values(), key=lambda error: -error[1].total())
+        return {
+            "tried": len(self._attempts),
+            "passed": self._passed,
+            "firstTry": self._first_try,
+            "attempts": median(self._attempts) if self._attempts else None,
+            "minutes": median(self._minutes) if self._minutes else None,
+            "errors": [
+                [message, whom.total(), len(whom)] for message, whom in errors[:_MOST_COMMON]
+            ],
+        }
 
 
 def pace(students: Sequence[Student]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Content-Security-Policy.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,10 +18,8 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
 
 from ipynb_telemetry.classroom.figures import epoch_ms
 from ipynb_telemetry.classroom.live import Changes, Live
@@ -34,34 +33,54 @@ _BUSY_SHARE = 0.25  # of the time at most goes into what one page is told
 _ALIVE_EVERY_S = 15.0  # a sign of life, so that a line that is dead is noticed
 _RETRY_MS = 1_000
 MAX_TIMELINE = 3_000
+# Not mimetypes: on Windows the registry may call JavaScript plain text, which no browser runs.
+_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
 _FOLDER = Path(str(resources.files("ipynb_telemetry.classroom") / "dashboard"))
 
 
 def routes(live: Live, store: Store) -> list[BaseRoute]:
     """All of the dashboard's, to be put behind the token."""
-    views = _Views(live, store)
+    views, files = _Views(live, store), _Files(_FOLDER)
     return [
-        Route("/", _page),
+        Route("/", files.page),
         Route("/api/stream", views.stream),
         Route("/api/class", views.snapshot),
         Route("/api/exercises", views.exercises),
         Route("/api/pace", views.pace),
         Route("/api/student", views.student),
-        Mount("/dashboard", _Files(directory=_FOLDER)),
+        Route("/dashboard/{name}", files.file),
     ]
 
 
-class _Files(StaticFiles):
-    """The page's files, asked for again each time: an update must not meet its older half."""
+class _Files:
+    """The page's files, read once and asked for again each time.
 
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = "no-cache"
-        return response
+    Without that an update could meet its older half in the browser's cache.
+    """
 
+    def __init__(self, folder: Path) -> None:
+        self._files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
-async def _page(_request: Request) -> Response:
-    return FileResponse(_FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
+    async def page(self, request: Request) -> Response:
+        return self._answer(request, "index.html")
+
+    async def file(self, request: Request) -> Response:
+        return self._answer(request, request.path_params["name"])
+
+    def _answer(self, request: Request, name: str) -> Response:
+        content = self._files.get(name)
+        if content is None:
+            raise HTTPException(404)
+        tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+        headers = {"Cache-Control": "no-cache", "ETag": tag}
+        if request.headers.get("If-None-Match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type=_TYPES[Path(name).suffix], headers=headers)
 
 
 class _Views:

@@ -76,7 +76,7 @@ function draw() {
 
 function drawNow() {
   const students = state.sorted(settings.sort, settings.limits);
-  const model = { students, exercises: state.exercises, now: state.now() };
+  const model = { students, exercises: state.exercises, at: (row) => state.at(row), now: state.now() };
   filters.offer(state);
   summarize(model);
   announce(students);

@@ -30,6 +30,11 @@ export function unseen(text) {
   return el("span", { class: "sr" }, text);
 }
 
+/** A cell of a table that CSS lays out: its role is said, since not all browsers keep it then. */
+export function cellOf(tag, role, attributes, ...children) {
+  return el(tag, { role, ...attributes }, ...children);
+}
+
 /** Sets an attribute, or takes it away. */
 export function mark(node, name, value) {
   if (value === undefined || value === false) node.removeAttribute(name);

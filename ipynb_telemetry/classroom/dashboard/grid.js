@@ -1,11 +1,11 @@
 // The class now: students down, exercises across. Rows outside the view are not built.
 
 import { GridRow } from "./gridrow.js";
-import { el, mark, unseen } from "./dom.js";
+import { cellOf, el, mark, unseen } from "./dom.js";
 import { nameOf } from "./names.js";
 import { count, percent, shortNames } from "./words.js";
 
-const MORE = 8; // rows built beyond the edge, so that scrolling meets no hole
+const MORE = 4; // rows built beyond the edge, so that scrolling meets no hole
 const ROW = { least: 28, most: 60 };
 const CELL = { least: 30, most: 180 };
 const FEW = 6; // exercises: so few can be counted without a bar
@@ -13,16 +13,16 @@ const FEW = 6; // exercises: so few can be counted without a bar
 export class GridView {
   node = el("section", { class: "grid", "aria-label": "The class now" });
   #scroller = el("div", { class: "scroller", tabindex: "-1" });
-  #table = el("table");
-  #head = el("thead");
-  #body = el("tbody");
-  #before = el("tr", { class: "gap", "aria-hidden": "true" });
-  #after = el("tr", { class: "gap", "aria-hidden": "true" });
+  #table = el("table", { role: "table" });
+  #head = el("thead", { role: "rowgroup" });
+  #body = el("tbody", { role: "rowgroup" });
   #caption = el("caption", { class: "sr" });
   /** @type {Map<string, GridRow>} */
   #rows = new Map();
   #order = "";
   #headings = "";
+  /** @type {{bar: HTMLElement, words: HTMLElement, share: number}[]} */
+  #shares = [];
   #active = "";
   #model = null;
   #rowHeight = ROW.least;
@@ -37,7 +37,10 @@ export class GridView {
     new ResizeObserver(() => this.#model && this.render(this.#model)).observe(this.#scroller);
   }
 
-  /** @param {{students: object[], exercises: string[], now: number}} model */
+  /**
+   * @param {{students: object[], exercises: string[], at: (row: object) => string,
+   *   now: number}} model
+   */
   render(model) {
     this.#model = { ...model, columns: JSON.stringify(model.exercises) };
     this.#heading();
@@ -59,44 +62,59 @@ export class GridView {
     const where = narrow ? 0 : Math.max(least, width - sign - name - done - cell * exercises.length);
     const height = (this.#scroller.clientHeight - this.#head.offsetHeight - 2) / Math.max(1, students.length);
     this.#rowHeight = Math.max(ROW.least, Math.min(ROW.most, Math.floor(height)));
-    for (const [part, size] of Object.entries({ sign, name, done, where, cell, row: this.#rowHeight })) {
-      this.#scroller.style.setProperty(`--${part}`, `${size}px`);
-    }
+    this.#size("row", `${this.#rowHeight}px`);
+    this.#size("columns", `${sign}px ${name}px ${done}px repeat(${exercises.length}, ${cell}px) ${where}px`);
+    this.#size("width", `${sign + name + done + cell * exercises.length + where}px`);
+    this.#size("sign", `${sign}px`);
     mark(this.#scroller, "data-roomy", cell >= 56);
     mark(this.#scroller, "data-narrow", narrow);
     mark(this.#scroller, "data-few", few);
   }
 
+  #size(name, value) {
+    if (this.#scroller.style.getPropertyValue(`--${name}`) !== value) this.#scroller.style.setProperty(`--${name}`, value);
+  }
+
   #heading() {
     const { students, exercises } = this.#model;
-    const passed = exercises.map((name) => students.filter(({ row }) => row.ex[name]?.[0] === 2).length);
-    const headings = JSON.stringify([exercises, passed, students.length, this.#scroller.clientWidth]);
-    if (headings === this.#headings) return;
+    const roomy = exercises.length <= FEW && this.#scroller.clientWidth >= 640;
+    const headings = JSON.stringify([exercises, roomy]);
+    if (headings !== this.#headings) this.#name(exercises, roomy ? exercises : shortNames(exercises));
     this.#headings = headings;
-    mark(this.#table, "aria-rowcount", students.length + 1);
-    this.#caption.textContent = `${count(students.length, "student")}, ${count(exercises.length, "exercise")}`;
-    const short = exercises.length <= FEW && this.#scroller.clientWidth >= 640 ? exercises : shortNames(exercises);
+    const caption = `${count(students.length, "student")}, ${count(exercises.length, "exercise")}`;
+    if (this.#caption.textContent !== caption) {
+      this.#caption.textContent = caption;
+      mark(this.#table, "aria-rowcount", students.length + 1);
+    }
+    const passed = new Map(exercises.map((name) => [name, 0]));
+    for (const { row } of students) {
+      for (const name in row.ex) if (row.ex[name][0] === 2) passed.set(name, passed.get(name) + 1);
+    }
+    exercises.forEach((name, index) => this.#share(this.#shares[index], name, passed.get(name), students.length));
+  }
+
+  #name(exercises, short) {
     mark(this.#scroller, "data-upright", Math.max(0, ...short.map((name) => name.length)) > 3);
-    const columns = exercises.map((name, index) => {
-      const bar = el("span", { class: "bar", "aria-hidden": "true" });
-      bar.style.setProperty("--share", String(students.length ? passed[index] / students.length : 0));
-      const share = percent(passed[index], students.length);
-      return el("th", { scope: "col", class: "ex", title: `${name}: ${share} passed` },
-        el("span", { class: "label", dir: "auto", "aria-hidden": "true" }, short[index]), unseen(`${name}, ${share} passed`), bar);
-    });
+    this.#shares = exercises.map(() => ({ bar: el("span", { class: "bar", "aria-hidden": "true" }), words: unseen(""), share: NaN }));
+    const columns = short.map((name, index) =>
+      cellOf("th", "columnheader", { scope: "col", class: "ex", title: exercises[index] },
+        el("span", { class: "label", dir: "auto", "aria-hidden": "true" }, name), this.#shares[index].words, this.#shares[index].bar));
+    const heading = (name, ...children) => cellOf("th", "columnheader", { scope: "col", class: name }, ...children);
     this.#head.replaceChildren(
-      el("tr", { "aria-rowindex": "1" },
-        el("th", { scope: "col", class: "sign" }, unseen("Needs help")),
-        el("th", { scope: "col" }, "Student"),
-        el("th", { scope: "col", class: "done" }, "Passed"),
-        ...columns,
-        el("th", { scope: "col", class: "where" }, "Now at")),
-    );
-    this.#order = "";
+      el("tr", { role: "row", "aria-rowindex": "1" }, heading("sign", unseen("Needs help")), heading("student", "Student"),
+        heading("done", "Passed"), ...columns, heading("where", "Now at")));
+  }
+
+  #share(column, name, passed, students) {
+    const share = students ? passed / students : 0;
+    if (share === column.share) return;
+    column.share = share;
+    column.bar.style.setProperty("--share", String(share));
+    column.words.textContent = `${name}, ${percent(passed, students)} passed`;
   }
 
   #draw() {
-    const { students, exercises, columns, now } = this.#model;
+    const { students, exercises, columns, at, now } = this.#model;
     const top = this.#scroller.scrollTop;
     const first = Math.max(0, Math.floor(top / this.#rowHeight) - MORE);
     const last = Math.min(students.length, Math.ceil((top + this.#scroller.clientHeight) / this.#rowHeight) + MORE);
@@ -104,25 +122,22 @@ export class GridView {
     const kept = new Map();
     visible.forEach((student, place) => {
       const row = this.#rows.get(student.row.key) ?? new GridRow(() => this.#open(student.row.key));
-      row.render(student, { index: first + place, name: nameOf(student.row), exercises, columns, now });
+      const name = nameOf(student.row);
+      row.render(student, { index: first + place, name, exercises, columns, at: at(student.row), now });
       kept.set(student.row.key, row);
     });
     this.#rows = kept;
-    const order = JSON.stringify([first, students.length, this.#rowHeight, exercises.length, [...kept.keys()]]);
-    if (order !== this.#order) this.#arrange(first, students.length - last, order);
+    const order = JSON.stringify([first, students.length, this.#rowHeight, [...kept.keys()]]);
+    if (order !== this.#order) this.#arrange(first, students.length - last);
+    this.#order = order;
     const active = kept.has(this.#active) ? this.#active : kept.keys().next().value;
     for (const [key, row] of kept) row.reachable = key === active;
   }
 
-  #arrange(before, after, order) {
-    this.#order = order;
+  #arrange(before, after) {
     const focused = document.activeElement?.closest?.("tr");
-    for (const [gap, rows] of [[this.#before, before], [this.#after, after]]) {
-      const cell = el("td", { colspan: this.#model.exercises.length + 4 });
-      cell.style.blockSize = `${rows * this.#rowHeight}px`;
-      gap.replaceChildren(cell);
-    }
-    this.#body.replaceChildren(this.#before, ...[...this.#rows.values()].map(({ node }) => node), this.#after);
+    this.#body.style.paddingBlock = `${before * this.#rowHeight}px ${after * this.#rowHeight}px`;
+    this.#body.replaceChildren(...[...this.#rows.values()].map(({ node }) => node));
     // A node that is moved loses the focus.
     for (const row of this.#rows.values()) if (row.node === focused) row.focus();
   }

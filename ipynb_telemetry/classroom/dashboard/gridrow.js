@@ -1,21 +1,23 @@
 // One row of the grid: made once, then changed only where it has changed.
 
-import { el, hand, mark, unseen } from "./dom.js";
+import { cellOf, el, hand, mark, unseen } from "./dom.js";
 import { inWords } from "./needs.js";
 import { ago, count } from "./words.js";
 
 const STATES = ["none", "tried", "passed"];
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
+const FEW = 12; // exercises: with more of them, what changes is too small to be seen to move
+const pattern = document.createDocumentFragment();
 
 export class GridRow {
-  node = el("tr");
-  #sign = el("td", { class: "sign" });
+  node = el("tr", { role: "row" });
+  #sign = cellOf("td", "cell", { class: "sign" });
   #button = el("button", { type: "button", class: "name", dir: "auto" });
-  #name = el("th", { scope: "row" }, this.#button);
+  #name = cellOf("th", "rowheader", { scope: "row" }, this.#button);
   #done = el("span", { class: "count" });
   #bar = el("span", { class: "bar", "aria-hidden": "true" });
-  #where = el("td", { class: "where", dir: "auto" });
-  /** @type {Map<string, {box: HTMLElement, words: HTMLElement, td: HTMLElement}>} */
+  #where = cellOf("td", "cell", { class: "where", dir: "auto" });
+  /** @type {Map<string, HTMLElement>} the mark of each exercise */
   #cells = new Map();
   #columns = "";
   #shown = {};
@@ -33,8 +35,8 @@ export class GridRow {
   }
 
   /** @param {object} student as `ClassState.sorted` has it */
-  render(student, { index, name, exercises, columns, now }) {
-    const { row, why, at, passed } = student;
+  render(student, { index, name, exercises, columns, at, now }) {
+    const { row, why, passed } = student;
     if (this.#columns !== columns) this.#arrange(exercises, columns);
     this.#if("index", index, () => mark(this.node, "aria-rowindex", index + 2));
     this.#if("name", `${name}|${row.clash}|${row.was}`, () => this.#call(name, row));
@@ -63,15 +65,10 @@ export class GridRow {
   #arrange(exercises, columns) {
     this.#columns = columns;
     this.#shown = {};
-    this.#cells = new Map(
-      exercises.map((exercise) => {
-        const words = unseen("");
-        const box = el("span", { class: "cell" }, words);
-        return [exercise, { box, words, td: el("td", { class: "ex" }, box) }];
-      }),
-    );
-    const done = el("td", { class: "done" }, this.#done, this.#bar);
-    this.node.replaceChildren(this.#sign, this.#name, done, ...[...this.#cells.values()].map(({ td }) => td), this.#where);
+    const cells = cellsFor(exercises.length);
+    this.#cells = new Map(exercises.map((exercise, index) => [exercise, cells.children[index].firstChild]));
+    const done = cellOf("td", "cell", { class: "done" }, this.#done, this.#bar);
+    this.node.replaceChildren(this.#sign, this.#name, done, cells, this.#where);
   }
 
   #call(name, row) {
@@ -94,14 +91,26 @@ export class GridRow {
     if (row.fails && row.err) this.#where.append(" ", el("code", { title: row.err }, row.err));
   }
 
-  #cell({ box, words }, state, attempts, ever, here, isNew) {
-    const changed = !isNew && box.dataset.state !== undefined;
+  #cell(box, state, attempts, ever, here, isNew) {
+    const more = state === "passed" && attempts > 1 ? `${attempts}×` : state === "tried" && ever ? "↺" : undefined;
+    const said = { none: "not started", tried: ever ? "passed before, now failing" : "tried", passed: "passed" }[state];
+    const words = [said, attempts ? count(attempts, "attempt") : "", here ? "is here" : ""];
     mark(box, "data-state", state);
     mark(box, "data-here", here);
-    mark(box, "data-mark", state === "passed" ? "✓" : attempts ? String(attempts) : "");
-    mark(box, "data-more", state === "passed" && attempts > 1 ? `${attempts}×` : state === "tried" && ever ? "↺" : undefined);
-    const said = { none: "not started", tried: ever ? "passed before, now failing" : "tried", passed: "passed" }[state];
-    words.textContent = [said, attempts ? count(attempts, "attempt") : "", here ? "is here" : ""].filter(Boolean).join(", ");
-    if (changed && !CALM.matches) box.animate([{ opacity: 0.4 }, { opacity: 1 }], { duration: 600, easing: "ease-out" });
+    mark(box, "data-mark", state === "passed" ? "✓" : attempts ? String(attempts) : undefined);
+    mark(box, "data-more", more);
+    mark(box, "aria-label", words.filter(Boolean).join(", "));
+    if (!isNew && this.#cells.size <= FEW && !CALM.matches) {
+      box.animate([{ opacity: 0.4 }, { opacity: 1 }], { duration: 600, easing: "ease-out" });
+    }
   }
+}
+
+/** As many empty cells; copied, because that takes a third of the time of making them. */
+function cellsFor(number) {
+  if (pattern.children.length !== number) {
+    const cell = () => cellOf("td", "cell", { class: "ex" }, el("span", { class: "cell", role: "img" }));
+    pattern.replaceChildren(...Array.from({ length: number }, cell));
+  }
+  return pattern.cloneNode(true);
 }

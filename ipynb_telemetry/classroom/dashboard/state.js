@@ -79,28 +79,36 @@ export class ClassState {
   sorted(sort, limits) {
     const now = this.now();
     const students = this.rows().map((row) => {
-      const states = Object.values(row.ex);
       const why = reasons(row, now, limits);
       return {
         row,
         why,
         urgency: why.length ? urgency(row, why) : Infinity,
-        passed: states.filter(([state]) => state === 2).length,
-        tried: states.filter(([state]) => state > 0).length,
-        at: this.#at(row, now),
+        ...countsOf(row),
       };
     });
     return students.sort(SORTS[sort]);
   }
 
   /** The exercise that a student is at: that of the last cell or failure, else the next. */
-  #at(row, now) {
-    if (now - row.last > 3_600_000) return "";
-    return row.at && !(row.ex[row.at]?.[0] === 2) ? row.at : this.#next(row);
+  at(row) {
+    if (this.now() - row.last > 3_600_000) return "";
+    return row.at && row.ex[row.at]?.[0] !== 2 ? row.at : this.#next(row);
   }
 
   #next(row) {
     const after = Math.max(-1, ...this.exercises.flatMap((name, index) => (row.ex[name]?.[0] === 2 ? [index] : [])));
     return this.exercises[after + 1] ?? this.exercises.find((name) => row.ex[name]?.[0] !== 2) ?? "";
   }
+}
+
+/** @type {WeakMap<Row, {passed: number, tried: number}>} a row is never changed, only replaced */
+const counted = new WeakMap();
+
+function countsOf(row) {
+  if (!counted.has(row)) {
+    const states = Object.values(row.ex).map(([state]) => state);
+    counted.set(row, { passed: states.filter((state) => state === 2).length, tried: states.filter(Boolean).length });
+  }
+  return counted.get(row);
 }

@@ -1,6 +1,7 @@
 // Times and numbers as people say them.
 
 const MINUTE = 60_000;
+const NUMBERS = new Intl.NumberFormat();
 
 /** How long ago, or for how long. @param {number} ms */
 export function duration(ms) {
@@ -19,7 +20,7 @@ export function ago(ms) {
 
 /** @param {number} number @param {string} noun */
 export function count(number, noun, nouns = `${noun}s`) {
-  return `${number.toLocaleString()} ${number === 1 ? noun : nouns}`;
+  return `${number < 1000 ? number : NUMBERS.format(number)} ${number === 1 ? noun : nouns}`;
 }
 
 /** @param {number} part @param {number} whole */
