@@ -145,7 +145,8 @@ class SessionFigures:
         at_ms = epoch_ms(event.timestamp)
         _add_time(self.spells, at_ms)
         self.nb = event.nb
-        self._name(event.student, event.seq)
+        if self.names.get(event.student, -1) < event.seq:
+            self._name(event.student, event.seq)
         if event.cohort:
             self.cohort = max(self.cohort, Said(event.seq, at_ms, event.cohort))
         applier = _APPLIERS.get(event.event)
@@ -157,9 +158,10 @@ class SessionFigures:
         cell_id = _text(own.get("cell_id"), _MAX_ID_CHARS)
         said = Said(seq, at_ms, cell_id)
         self.cell = max(self.cell, said)
-        if cell_id not in self.cells or said < self.cells[cell_id]:
+        known = self.cells.get(cell_id)
+        if known is None or said < known:
             self.cells[cell_id] = said
-        if len(self.cells) > MAX_NAMED:
+        if known is None and len(self.cells) > MAX_NAMED:
             del self.cells[max(self.cells, key=lambda each: self.cells[each].seq)]
 
     def _cell_end(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
@@ -248,7 +250,8 @@ _APPLIERS = {
 def epoch_ms(timestamp: str) -> int:
     """Milliseconds since 1970 of a time in ISO 8601; 0 where it is none."""
     try:
-        moment = datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+        text = timestamp[:-1] + "+00:00" if timestamp.endswith("Z") else timestamp
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return 0
     if moment.tzinfo is None:
