@@ -29,7 +29,7 @@ def exercise_figures(students: Sequence[Student]) -> list[dict[str, Any]]:
     Returns:
         For each: `name`, how many `tried`, `passed` and passed at the `firstTry`, out of
         `students`; the median `attempts` of those who tried and `minutes` of those who
-        passed, else None; and its most common `errors`: message, how often, from how many.
+        passed, else None; and its most common `errors`: message, how often, from how many students.
     """
     names = exercise_order(session for each in students for session in each.sessions)
     collected = {name: _Collected() for name in names}
@@ -72,7 +72,9 @@ class _Collected:
                 self._errors[kind][1][student] += 1
 
     def figures(self) -> dict[str, Any]:
-        errors = sorted(self._errors.values(), key=lambda error: -error[1].total())
+        errors = sorted(
+            self._errors.values(), key=lambda error: (len(error[1]), error[1].total()), reverse=True
+        )
         return {
             "tried": len(self._attempts),
             "passed": self._passed,

@@ -1,12 +1,12 @@
 // The class now: students down, exercises across. Rows outside the view are not built.
 
 import { GridRow } from "./gridrow.js";
-import { cellOf, el, mark, unseen } from "./dom.js";
+import { cellOf, el, hand, mark, unseen } from "./dom.js";
 import { nameOf } from "./names.js";
 import { count, percent, shortNames } from "./words.js";
 
 const MORE = 4; // rows built beyond the edge, so that scrolling meets no hole
-const ROW = { least: 28, most: 60 };
+const ROW = { least: 26, most: 60 };
 const CELL = { least: 30, most: 180 };
 const FEW = 6; // exercises: so few can be counted without a bar
 
@@ -31,7 +31,7 @@ export class GridView {
     this.open = open;
     this.#table.append(this.#caption, this.#head, this.#body);
     this.#scroller.append(this.#table);
-    this.node.append(this.#scroller);
+    this.node.append(this.#scroller, legend());
     this.#scroller.addEventListener("scroll", () => this.#draw(), { passive: true });
     this.#body.addEventListener("keydown", (event) => this.#move(event));
     new ResizeObserver(() => this.#model && this.render(this.#model)).observe(this.#scroller);
@@ -56,7 +56,7 @@ export class GridView {
     const sign = narrow ? 28 : 48;
     const name = narrow ? 140 : Math.min(few ? 360 : 250, Math.max(190, width * 0.2));
     const done = narrow ? 56 : few ? 84 : 150;
-    const least = narrow ? 0 : 180; // of the last column, which takes what is left
+    const least = narrow ? 0 : width < 1500 ? 180 : 220; // of the last column, which takes what is left
     const room = (width - sign - name - done - least) / Math.max(1, exercises.length);
     const cell = Math.max(CELL.least, Math.min(CELL.most, Math.floor(room * (few && !narrow ? 0.75 : 1))));
     const where = narrow ? 0 : Math.max(least, width - sign - name - done - cell * exercises.length);
@@ -165,4 +165,13 @@ export class GridView {
     this.#draw();
     this.#rows.get(this.#active)?.focus();
   }
+}
+
+function legend() {
+  const entry = (words, state, sign, isHere) =>
+    el("li", {}, el("span", { class: "cell", "data-state": state, "data-mark": sign, "data-here": isHere, "aria-hidden": "true" }), words);
+  return el("ul", { class: "legend", "aria-label": "What the marks mean" },
+    entry("passed", "passed", "✓"), entry("tried so often, not passed", "tried", "3"), entry("is here now", "none", undefined, true),
+    entry("not started", "none"), el("li", {}, hand(), "hand up"),
+    el("li", {}, el("span", { class: "bang", "aria-hidden": "true" }, "!"), "needs help"));
 }

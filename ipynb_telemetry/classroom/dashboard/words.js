@@ -15,7 +15,7 @@ export function duration(ms) {
 
 /** How long ago, in words that stand still for a while. @param {number} ms */
 export function ago(ms) {
-  return ms < 10_000 ? "now" : ms < MINUTE ? "under a minute" : duration(ms);
+  return ms < 10_000 ? "now" : ms < MINUTE ? "< 1 min" : duration(ms);
 }
 
 /** @param {number} number @param {string} noun */
