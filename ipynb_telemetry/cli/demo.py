@@ -1,158 +1,130 @@
-"""The example lesson in JupyterLab, its events on this terminal."""
+"""The whole thing on one computer: collector, live view, and a lesson that sends to it."""
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import shutil
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
+import threading
 import webbrowser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from ipynb_telemetry.cli.receiver import Receiver, summary
+from ipynb_telemetry.answers import Outcome
+from ipynb_telemetry.classroom.play import a_class, play
+from ipynb_telemetry.classroom.server import Collector, listen, own_address
+from ipynb_telemetry.classroom.store import Store
+from ipynb_telemetry.cli.event_line import event_line
+from ipynb_telemetry.cli.lab import Lab, LabError
 
-LESSON = "D3_Datetimes.ipynb"
-_START_TIMEOUT_S = 60
-_STOP_TIMEOUT_S = 10
+IMAGINED = "imagined"
+"""The cohort of the imagined students."""
+_LOOK_EVERY_S = 0.3
+_ALREADY_S = 15 * 60  # of the class's lesson: some are stuck by then, and most are not done
+_SEED = 4  # two of thirty have a hand up by then
 
 
-def run_demo(*, open_browser: bool, port: int) -> int:
-    """Serve the lesson until Ctrl-C.
+def run_demo(*, open_browser: bool, port: int, students: int) -> int:
+    """Serve the lesson and the live view until Ctrl-C.
+
+    Collector and class are threads of this process: whatever ends it ends them.
+
+    Args:
+        open_browser: Whether to open both, where there is a browser.
+        port: JupyterLab's port; 0: any free one.
+        students: How many imagined students work on the lesson as well.
 
     Returns:
         The exit code: 0 after Ctrl-C, 1 when JupyterLab did not start or ended by itself.
     """
-    with tempfile.TemporaryDirectory(prefix="ipynb-telemetry-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        _lay_out(folder)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as with Ctrl-C
-        receiver = Receiver(lambda event: typer.echo(summary(event)))
-        token, port = secrets.token_hex(16), port or _free_port()
-        log_path = folder / "jupyterlab.log"
-        with log_path.open("wb") as log:
-            server = subprocess.Popen(  # noqa: S603  # our own interpreter
-                _command(folder, token, port),
-                env=_environment(folder, receiver.url),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for us; we end the server ourselves
-            )
+    # End as with Ctrl-C; a shell has Ctrl-C ignored in what it starts in the background.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+    with ExitStack() as at_the_end:
         try:
-            return _serve(server, receiver.url, port, token, log_path, open_browser=open_browser)
+            folder = Path(at_the_end.enter_context(_folder()))
+            collector, address = at_the_end.enter_context(_collector(folder / "class.sqlite"))
+            store = collector.store
+            lab = Lab(folder, port=port, host=address, api_key=store.api_key)
+            at_the_end.callback(lab.stop)  # before the collector: kernels send what they have
+            typer.echo("Starting JupyterLab ...")
+            lab.wait_until_up()
+            view_url = f"{address}/?token={store.token}"
+            typer.echo(f"Lesson:     {lab.lesson_url}\nLive view:  {view_url}")
+            typer.echo("Run the lesson's first cell, type a name, and go on. Nothing leaves here.")
+            if students:
+                at_the_end.enter_context(_class(students, address, store.api_key))
+                typer.echo(f"{students} imagined students are in the live view, at work.")
+            typer.echo("Your events follow. Ctrl-C ends the demo.\n")
+            if open_browser:
+                webbrowser.open(view_url)
+                webbrowser.open(lab.lesson_url)
+            _print_events(store, lab)
         except KeyboardInterrupt:
+            for number in (signal.SIGINT, signal.SIGTERM):  # asked twice, it ends no faster
+                signal.signal(number, signal.SIG_IGN)
             typer.echo("\nGoodbye.")
             return 0
-        finally:
-            _stop(server)
-            receiver.close()
-
-
-def _serve(
-    server: subprocess.Popen[bytes],
-    receiver_url: str,
-    port: int,
-    token: str,
-    log_path: Path,
-    *,
-    open_browser: bool,
-) -> int:
-    lesson_url = f"http://127.0.0.1:{port}/lab/tree/{LESSON}?token={token}"
-    typer.echo("Starting JupyterLab ...")
-    if not _wait_until_up(server, f"http://127.0.0.1:{port}/api"):
-        typer.echo(log_path.read_text("utf-8", "replace"), err=True)
-        typer.echo("JupyterLab did not start; what it said stands above.", err=True)
-        return 1
-    typer.echo(f"Lesson:    {lesson_url}")
-    typer.echo(f"Receiver:  {receiver_url}  (events are printed below; nothing leaves here)")
-    typer.echo("Run the first cell, type a name, and go on. Ctrl-C ends the demo.\n")
-    if open_browser:
-        webbrowser.open(lesson_url)
-    server.wait()
+        except LabError as failure:
+            typer.echo(f"{failure}\nJupyterLab did not start; what it said is above.", err=True)
+            return 1
     typer.echo("JupyterLab has ended.", err=True)
     return 1
 
 
-def _lay_out(folder: Path) -> None:
-    """The lesson, and a JupyterLab that asks nobody for news: nothing leaves the machine."""
-    (folder / "lesson").mkdir()
-    shutil.copy(_lesson(), folder / "lesson" / LESSON)
-    overrides = folder / "jupyter-config" / "labconfig" / "default_setting_overrides.json"
-    overrides.parent.mkdir(parents=True)
-    quiet = {"fetchNews": "false", "checkForUpdates": False}
-    overrides.write_text(
-        json.dumps({"@jupyterlab/apputils-extension:notification": quiet}), "utf-8"
-    )
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="ipynb-telemetry-", ignore_cleanup_errors=True)
 
 
-def _lesson() -> Path:
-    """The lesson: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    candidates = (package / "notebooks" / LESSON, package.parent / "notebooks" / LESSON)
-    return next(path for path in candidates if path.exists())
-
-
-def _command(folder: Path, token: str, port: int) -> list[str]:
-    settings = {
-        "ServerApp.root_dir": str(folder / "lesson"),
-        "ServerApp.ip": "127.0.0.1",
-        "ServerApp.port": str(port),
-        "ServerApp.port_retries": "0",
-        "ServerApp.open_browser": "False",
-        "ServerApp.allow_root": "True",
-        "IdentityProvider.token": token,
-    }
-    arguments = [f"--{name}={value}" for name, value in settings.items()]
-    return [sys.executable, "-m", "jupyterlab", *arguments]
-
-
-def _environment(folder: Path, receiver_url: str) -> dict[str, str]:
-    """The caller's, with everything that the demo writes in its own folder."""
-    return {
-        **os.environ,
-        "TELEMETRY_HOST": receiver_url,
-        "TELEMETRY_API_KEY": "phc_demo",
-        "TELEMETRY_STATE_DIR": str(folder / "state"),
-        "JUPYTER_CONFIG_DIR": str(folder / "jupyter-config"),
-        "JUPYTER_DATA_DIR": str(folder / "jupyter-data"),
-        "JUPYTER_RUNTIME_DIR": str(folder / "jupyter-runtime"),
-        "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment, not another's
-    }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def _wait_until_up(server: subprocess.Popen[bytes], url: str) -> bool:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while server.poll() is None and time.monotonic() < deadline:
+@contextmanager
+def _collector(database: Path) -> Iterator[tuple[Collector, str]]:
+    """A collector on a free port, and its address."""
+    collector = Collector(database)
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=collector.run, args=(listener,), name="collector")
+        thread.start()
         try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310  # our own address
-                return True
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    return False
+            yield collector, own_address(listener)
+        finally:
+            collector.stop()
+            thread.join()
+            collector.close()
 
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End JupyterLab, and with it its kernels."""
-    server.terminate()
+@contextmanager
+def _class(students: int, host: str, api_key: str) -> Iterator[None]:
+    """A class at work, in the middle of its lesson."""
+    from ipynb_telemetry.transport import Transport  # noqa: PLC0415  # slow
+
+    transport, stop = Transport(), threading.Event()
+
+    def post(messages: list[dict[str, Any]]) -> bool:
+        return transport.post(host, api_key, messages).outcome is Outcome.ACCEPTED
+
+    began = datetime.now(tz=timezone.utc) - timedelta(seconds=_ALREADY_S)
+    moments = a_class(students, began=began, cohorts=[IMAGINED], seed=_SEED)
+
+    thread = threading.Thread(
+        target=lambda: play(moments, post, stop=stop, already_s=_ALREADY_S), name="class"
+    )
+    thread.start()
     try:
-        server.wait(_STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        transport.close()
+
+
+def _print_events(store: Store, lab: Lab) -> None:
+    """Print what the lesson sends, as it arrives, until JupyterLab ends."""
+    seen = 0
+    while not lab.has_ended_within(_LOOK_EVERY_S):
+        for number, event in store.events(after=seen):
+            seen = number
+            if event.cohort != IMAGINED:
+                typer.echo(event_line(event))

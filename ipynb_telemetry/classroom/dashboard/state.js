@@ -1,0 +1,114 @@
+// What the page knows of the class; knows nothing of the page.
+
+import { reasons, urgency } from "./needs.js";
+
+/**
+ * @typedef {object} Row one student, as `Student.as_json` in students.py has it
+ * @property {string} key
+ * @property {string} name
+ * @property {string[]} was
+ * @property {boolean} clash
+ * @property {string} cohort
+ * @property {number} first
+ * @property {number} last
+ * @property {string} cell
+ * @property {number} cellAt
+ * @property {string} at
+ * @property {number} hand
+ * @property {boolean} paused
+ * @property {Record<string, [number, number, number]>} ex state (0, 1 tried, 2 passed),
+ *   attempts, whether it has ever passed
+ * @property {number} fails
+ * @property {number} since
+ * @property {string} failing
+ * @property {string} err
+ * @property {number} same
+ * @property {boolean} failedLast
+ * @property {[string, number, number, number, number][]} sessions id, received, expected,
+ *   first, last
+ */
+
+const SORTS = {
+  name: (a, b) => compare(a.row.name, b.row.name),
+  progress: (a, b) => b.passed - a.passed || b.tried - a.tried || compare(a.row.name, b.row.name),
+  stuck: (a, b) => a.urgency - b.urgency || b.why.length - a.why.length || compare(a.row.name, b.row.name),
+};
+const { compare } = new Intl.Collator([], { numeric: true });
+
+export class ClassState {
+  notebook = "";
+  /** @type {[string, number][]} */
+  notebooks = [];
+  /** @type {string[]} */
+  exercises = [];
+  /** @type {Map<string, Row[]>} by name */
+  #students = new Map();
+  #ahead = 0;
+
+  /** Takes a message that is all there is. */
+  replace(message) {
+    this.#students = new Map();
+    this.merge(message);
+  }
+
+  /** Takes a message that is what has changed: all rows of each name in it. */
+  merge(message) {
+    for (const [name, rows] of Object.entries(message.students)) {
+      if (rows.length) this.#students.set(name, rows);
+      else this.#students.delete(name);
+    }
+    ({ notebook: this.notebook, notebooks: this.notebooks, exercises: this.exercises } = message);
+    this.#ahead = message.now - Date.now();
+  }
+
+  /** Milliseconds since 1970 by the collector's clock, which the students' times are by. */
+  now() {
+    return Date.now() + this.#ahead;
+  }
+
+  /** @returns {Row[]} */
+  rows() {
+    return [...this.#students.values()].flat();
+  }
+
+  /**
+   * The class in order, each with what follows from the row at this moment.
+   * @param {keyof typeof SORTS} sort
+   * @param {{fail: number, silent: number}} limits in minutes
+   */
+  sorted(sort, limits) {
+    const now = this.now();
+    const students = this.rows().map((row) => {
+      const why = reasons(row, now, limits);
+      return {
+        row,
+        why,
+        urgency: why.length ? urgency(row, why) : Infinity,
+        ...countsOf(row),
+      };
+    });
+    return students.sort(SORTS[sort]);
+  }
+
+  /** The exercise that a student is at: that of the last cell or failure, else the next. */
+  at(row) {
+    if (this.now() - row.last > 3_600_000) return "";
+    return row.at && row.ex[row.at]?.[0] !== 2 ? row.at : this.#next(row);
+  }
+
+  #next(row) {
+    const after = Math.max(-1, ...this.exercises.flatMap((name, index) => (row.ex[name]?.[0] === 2 ? [index] : [])));
+    return this.exercises[after + 1] ?? this.exercises.find((name) => row.ex[name]?.[0] !== 2) ?? "";
+  }
+}
+
+/** @type {WeakMap<Row, {passed: number, tried: number}>} a row is never changed, only replaced */
+const counted = new WeakMap();
+
+function countsOf(row) {
+  if (!counted.has(row)) {
+    const states = Object.values(row.ex).map(([state]) => state);
+    counted.set(row, { passed: states.filter((state) => state === 2).length, tried: states.filter(Boolean).length });
+  }
+  return counted.get(row);
+}

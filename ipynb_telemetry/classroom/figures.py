@@ -1,0 +1,321 @@
+"""What is known of one session: figures that each event brings up to date.
+
+Events may come in any order and more than once: the figures are the same. Each figure is a
+minimum, a maximum, a set or 'that with the highest `seq`', none of which minds the order,
+and an event whose `seq` is already there changes nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, NamedTuple, TypeVar
+
+import orjson
+
+from ipynb_telemetry.classroom.protocol import StoredEvent
+
+MAX_RECENT = 10  # attempts of an exercise that are kept with their messages
+MAX_TAIL = 20  # attempts and ends of cells of a session: what it has come to in the end
+MAX_NAMED = 400  # cells and exercises of a session: a notebook has fewer, a loop could have more
+MAX_NAMES = 10  # of one session's student
+SPELL_MS = 10 * 60 * 1000  # who does nothing for longer was away
+_MAX_ID_CHARS = 200
+_MAX_MESSAGE_CHARS = 300
+
+
+_Numbered = TypeVar("_Numbered", bound=tuple[Any, ...])
+
+
+class Said(NamedTuple):
+    """Something that an event said; of several, that with the highest `seq` holds."""
+
+    seq: int = -1
+    at_ms: int = 0
+    """When: milliseconds since 1970, UTC."""
+    what: str = ""
+
+
+_NOTHING = Said()
+
+
+class Attempt(NamedTuple):
+    """One run of an exercise's test, or the end of a cell."""
+
+    seq: int
+    at_ms: int
+    ok: bool
+    err: str
+    """Type and message; empty where there is none."""
+    number: int
+    """Which attempt it was by the student's own count; 0 where it does not say."""
+
+
+@dataclass
+class Exercise:
+    """What is known of one exercise in one session."""
+
+    counted: int = 0
+    highest: int = 0
+    """The highest number that the student's side gave an attempt."""
+    first: Attempt | None = None
+    first_pass: Attempt | None = None
+    recent: list[Attempt] = field(default_factory=list)
+    """The latest attempts by `seq`, at most `MAX_RECENT`."""
+
+    @property
+    def attempts(self) -> int:
+        """How many there were, also where not all of them have arrived."""
+        return max(self.counted, self.highest)
+
+    @property
+    def latest(self) -> Attempt | None:
+        return self.recent[-1] if self.recent else None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the latest attempt did, as the student's panel has it."""
+        return self.latest is not None and self.latest.ok
+
+    def attempt(self, attempt: Attempt) -> None:
+        self.counted += 1
+        self.highest = max(self.highest, attempt.number)
+        if self.first is None or attempt.seq < self.first.seq:
+            self.first = attempt
+        if attempt.ok and (self.first_pass is None or attempt.seq < self.first_pass.seq):
+            self.first_pass = attempt
+        _keep_latest(self.recent, attempt, MAX_RECENT)
+
+
+@dataclass
+class SessionFigures:
+    """What is known of one session; see the module for what `apply` promises."""
+
+    sess: str
+    nb: str = ""
+    spans: list[list[int]] = field(default_factory=list)
+    """The `seq` of what has been received: first and last of each run without a gap."""
+    names: dict[str, int] = field(default_factory=dict)
+    """Each name of the student, with the highest `seq` under it."""
+    cohort: Said = _NOTHING
+    cell: Said = _NOTHING
+    """The cell that was run last."""
+    hand: Said = _NOTHING
+    """`up` where the hand is raised."""
+    paused: Said = _NOTHING
+    """`pause` where telemetry is paused."""
+    frontend: Said = _NOTHING
+    cells: dict[str, Said] = field(default_factory=dict)
+    """Each cell with its first run."""
+    exercises: dict[str, Exercise] = field(default_factory=dict)
+    tests: list[tuple[Attempt, str]] = field(default_factory=list)
+    """The latest attempts, of whichever exercise, each with its exercise; at most `MAX_TAIL`."""
+    ends: list[Attempt] = field(default_factory=list)
+    """The latest ends of cells, at most `MAX_TAIL`."""
+    spells: list[list[int]] = field(default_factory=list)
+    """When something happened: first and last of each spell, in milliseconds since 1970."""
+
+    @property
+    def student(self) -> str:
+        """The name that the student has now."""
+        return max(self.names, key=lambda name: (self.names[name], name), default="")
+
+    @property
+    def received(self) -> int:
+        return sum(last - first + 1 for first, last in self.spans)
+
+    @property
+    def expected(self) -> int:
+        """How many events there are at least: `seq` counts from 0 without a gap."""
+        return self.spans[-1][1] + 1 if self.spans else 0
+
+    @property
+    def first_ms(self) -> int:
+        return self.spells[0][0] if self.spells else 0
+
+    @property
+    def last_ms(self) -> int:
+        return self.spells[-1][1] if self.spells else 0
+
+    def apply(self, event: StoredEvent) -> bool:
+        """Take an event of this session in; False where it is already in, or has no `seq`."""
+        if event.seq is None or event.seq < 0 or not _add_number(self.spans, event.seq):
+            return False
+        at_ms = epoch_ms(event.timestamp)
+        _add_time(self.spells, at_ms)
+        self.nb = event.nb
+        if self.names.get(event.student, -1) < event.seq:
+            self._name(event.student, event.seq)
+        if event.cohort:
+            self.cohort = max(self.cohort, Said(event.seq, at_ms, event.cohort))
+        applier = _APPLIERS.get(event.event)
+        if applier is not None:
+            applier(self, event.seq, at_ms, orjson.loads(event.properties))
+        return True
+
+    def _cell(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
+        cell_id = _text(own.get("cell_id"), _MAX_ID_CHARS)
+        said = Said(seq, at_ms, cell_id)
+        self.cell = max(self.cell, said)
+        known = self.cells.get(cell_id)
+        if known is None or said < known:
+            self.cells[cell_id] = said
+        if known is None and len(self.cells) > MAX_NAMED:
+            del self.cells[max(self.cells, key=lambda each: self.cells[each].seq)]
+
+    def _cell_end(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
+        _keep_latest(self.ends, _attempt(seq, at_ms, own), MAX_TAIL)
+
+    def _test(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
+        name = _text(own.get("ex"), _MAX_ID_CHARS)
+        exercise = self.exercises.get(name)
+        if exercise is None:
+            if len(self.exercises) >= MAX_NAMED:
+                return
+            exercise = self.exercises[name] = Exercise()
+        if isinstance(own.get("ok"), bool):  # a skipped test is no attempt
+            attempt = _attempt(seq, at_ms, own)
+            exercise.attempt(attempt)
+            _keep_latest(self.tests, (attempt, name), MAX_TAIL)
+
+    def _hand(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
+        self.hand = max(self.hand, Said(seq, at_ms, "up" if own.get("up") is True else ""))
+
+    def _rename(self, seq: int, _at_ms: int, own: dict[str, Any]) -> None:
+        previous = _text(own.get("prev"), _MAX_ID_CHARS)
+        if previous:
+            self._name(previous, seq - 1)
+
+    def _name(self, name: str, seq: int) -> None:
+        self.names[name] = max(self.names.get(name, -1), seq)
+        if len(self.names) > MAX_NAMES:
+            del self.names[min(self.names, key=lambda each: (self.names[each], each))]
+
+    def _pause(self, seq: int, at_ms: int, _own: dict[str, Any]) -> None:
+        self.paused = max(self.paused, Said(seq, at_ms, "pause"))
+
+    def _resume(self, seq: int, at_ms: int, _own: dict[str, Any]) -> None:
+        self.paused = max(self.paused, Said(seq, at_ms))
+
+    def _start(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
+        self.frontend = max(self.frontend, Said(seq, at_ms, _text(own.get("frontend"), 40)))
+
+    def to_json(self) -> str:
+        """All of it, for `from_json`."""
+        exercises = {
+            name: [each.counted, each.highest, each.first, each.first_pass, each.recent]
+            for name, each in self.exercises.items()
+        }
+        return orjson.dumps({**vars(self), "exercises": exercises}, default=tuple).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> SessionFigures:
+        """What `to_json` made text of.
+
+        Raises:
+            ValueError, KeyError, TypeError: It did not.
+        """
+        kept = orjson.loads(text)
+        for name in ("cohort", "cell", "hand", "paused", "frontend"):
+            kept[name] = Said(*kept[name])
+        kept["cells"] = {cell_id: Said(*said) for cell_id, said in kept["cells"].items()}
+        kept["tests"] = [(Attempt(*attempt), name) for attempt, name in kept["tests"]]
+        kept["ends"] = [Attempt(*each) for each in kept["ends"]]
+        kept["exercises"] = {
+            name: Exercise(
+                counted,
+                highest,
+                Attempt(*first) if first else None,
+                Attempt(*first_pass) if first_pass else None,
+                [Attempt(*each) for each in recent],
+            )
+            for name, (counted, highest, first, first_pass, recent) in kept["exercises"].items()
+        }
+        return cls(**kept)
+
+
+_APPLIERS = {
+    "start": SessionFigures._start,  # noqa: SLF001  # this module's own
+    "cell": SessionFigures._cell,  # noqa: SLF001
+    "cell_end": SessionFigures._cell_end,  # noqa: SLF001
+    "test": SessionFigures._test,  # noqa: SLF001
+    "hand": SessionFigures._hand,  # noqa: SLF001
+    "rename": SessionFigures._rename,  # noqa: SLF001
+    "pause": SessionFigures._pause,  # noqa: SLF001
+    "resume": SessionFigures._resume,  # noqa: SLF001
+}
+
+
+def epoch_ms(timestamp: str) -> int:
+    """Milliseconds since 1970 of a time in ISO 8601; 0 where it is none."""
+    try:
+        text = timestamp[:-1] + "+00:00" if timestamp.endswith("Z") else timestamp
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return round(moment.timestamp() * 1000)
+
+
+def _attempt(seq: int, at_ms: int, own: dict[str, Any]) -> Attempt:
+    number = own.get("try")
+    return Attempt(
+        seq,
+        at_ms,
+        own.get("ok") is not False,
+        _text(own.get("err"), _MAX_MESSAGE_CHARS),
+        number if isinstance(number, int) and 0 < number < 1_000_000 else 0,  # noqa: PLR2004
+    )
+
+
+def _text(value: object, max_chars: int) -> str:
+    """A property as text: anybody with the key can send anything."""
+    if value is None:
+        return ""
+    return (value if isinstance(value, str) else orjson.dumps(value).decode())[:max_chars]
+
+
+def _keep_latest(recent: list[_Numbered], latest: _Numbered, most: int) -> None:
+    if not recent or latest > recent[-1]:  # nearly always
+        recent.append(latest)
+    else:
+        insort(recent, latest)
+    if len(recent) > most:
+        del recent[0]
+
+
+def _add_number(spans: list[list[int]], number: int) -> bool:
+    """Put `number` into a sorted list of runs; False where it is in one of them."""
+    if spans and number == spans[-1][1] + 1:  # nearly always
+        spans[-1][1] = number
+        return True
+    place = bisect_left(spans, [number + 1])  # the first run that begins after it
+    before = spans[place - 1] if place else None
+    if before and number <= before[1]:
+        return False
+    after = spans[place] if place < len(spans) else None
+    joins_before = before is not None and before[1] == number - 1
+    joins_after = after is not None and after[0] == number + 1
+    low = before[0] if before and joins_before else number
+    high = after[1] if after and joins_after else number
+    spans[place - joins_before : place + joins_after] = [[low, high]]
+    return True
+
+
+def _add_time(spells: list[list[int]], at_ms: int) -> None:
+    """Put a moment into a sorted list of spells, joining those that are close enough."""
+    if spells and spells[-1][0] <= at_ms <= spells[-1][1] + SPELL_MS:  # nearly always
+        spells[-1][1] = max(spells[-1][1], at_ms)
+        return
+    place = bisect_left(spells, [at_ms])
+    start = place
+    low = high = at_ms
+    if start and spells[start - 1][1] + SPELL_MS >= at_ms:
+        start -= 1
+        low, high = spells[start][0], max(high, spells[start][1])
+    if place < len(spells) and spells[place][0] - SPELL_MS <= high:
+        high = max(high, spells[place][1])
+        place += 1
+    spells[start:place] = [[low, high]]

@@ -1,0 +1,302 @@
+"""The class as it is now: figures kept up to date as events come, and who is told of a change.
+
+The store's writer hands over what it has committed; a thread of our own brings the figures up
+to date, keeps them in the store every few seconds, and wakes whoever looks at them. Nobody is
+sent a change: a reader asks what is different since the version that it has. So a page that
+was away gets what it missed, one that is slow gets less often what has changed meanwhile, and
+none gets anything twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import NamedTuple, TypeAlias, TypeVar
+
+from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms
+from ipynb_telemetry.classroom.notebook import Notebook, Query, iso
+from ipynb_telemetry.classroom.protocol import StoredEvent
+from ipynb_telemetry.classroom.store import FigureRow, Store
+from ipynb_telemetry.classroom.students import Student
+
+log = logging.getLogger("ipynb_telemetry")
+
+SAVE_EVERY_S = 15.0  # what a kill costs is to apply the events of this time again
+MAX_SESSIONS = 3_000  # that are read from the store for one view: those heard of last
+LESSON_MS = 12 * 3600 * 1000  # what is called one lesson, where nobody has chosen a date
+_OLD_MS = 24 * 3600 * 1000
+_CATCH_UP_EVENTS = 1_000  # at once, so that a view may look in between
+_WARM_ROWS = 20
+_UNSEEN_S = 600.0  # after so long without a look, old sessions are dropped from memory
+
+_Figures = TypeVar("_Figures")
+_Batch: TypeAlias = Sequence[tuple[int, StoredEvent]]
+
+
+class Changes(NamedTuple):
+    """What is different since a version."""
+
+    version: int
+    notebook: str
+    """Empty where nothing has come in yet."""
+    students: dict[str, str]
+    """By name: all rows of that name, as JSON text; `[]` where there are none any more."""
+    exercises: list[str]
+    """All, in notebook order."""
+    notebooks: list[tuple[str, int]]
+    """Each with when it was last heard of, in milliseconds since 1970; the latest first."""
+
+
+class Live:
+    """The figures of all sessions that are of interest now.
+
+    Attributes:
+        boot: Unlike that of any other run: versions are only good with the one they came from.
+    """
+
+    def __init__(self) -> None:
+        self.boot = secrets.token_hex(4)
+        self._inbox: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="live", daemon=True)
+        self._store: Store
+        self._lock = threading.RLock()  # guards all below, held for no I/O but reading figures
+        self._version = 1
+        self._upto = 0
+        self._notebooks: dict[str, Notebook] = {}
+        self._unsaved: dict[str, SessionFigures] = {}
+        self._listeners: set[_Listener] = set()
+        self._ended = False
+
+    def applied(self, events: _Batch) -> None:
+        """What the store has committed; called by its writer, so this only puts it down."""
+        self._inbox.put(events)
+
+    def start(self, store: Store) -> None:
+        """Take the figures from `store` that it has kept, and apply what came after them."""
+        self._store = store
+        self._upto = store.figures_upto()
+        for name, last in store.notebooks():
+            self._notebooks[name] = Notebook(name, last_ms=epoch_ms(last))
+        self._thread.start()
+
+    def end_streams(self) -> None:
+        """Tell all listeners that there will be no more news; may be called from anywhere."""
+        with self._lock:
+            self._ended = True
+            self._wake()
+
+    def close(self) -> None:
+        """Keep the figures in the store; before that is closed."""
+        self.end_streams()
+        if self._thread.is_alive():
+            self._inbox.put(None)
+            self._thread.join()
+
+    def up_to_date(self, event_id: int) -> bool:
+        """Whether the event with this id is in the figures, and all before it."""
+        return self._upto >= event_id
+
+    # Reading, from any thread
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more news."""
+        return self._ended
+
+    def changes(self, query: Query, after: int = 0) -> Changes:
+        """What is different since version `after`; all of it where that is 0."""
+        with self._lock:
+            notebook = self._notebook_of(query)
+            if notebook is None:
+                return Changes(self._version, "", {}, [], [])
+            notebook.looked_at_s = time.monotonic()
+            query = self._loaded(notebook, query)
+            return Changes(
+                self._version,
+                notebook.name,
+                notebook.rows_since(query, after),
+                notebook.exercises(),
+                sorted(
+                    ((each.name, each.last_ms) for each in self._notebooks.values()),
+                    key=lambda each: (-each[1], each[0]),
+                ),
+            )
+
+    def about(self, query: Query, figures: Callable[[list[Student]], _Figures]) -> _Figures:
+        """What `figures` makes of the rows of the class; they stand still meanwhile."""
+        with self._lock:
+            notebook = self._notebook_of(query)
+            return figures(notebook.students(self._loaded(notebook, query)) if notebook else [])
+
+    @contextmanager
+    def listening(self) -> Iterator[asyncio.Event]:
+        """An event that is set whenever something has changed; for the loop that asks."""
+        listener = _Listener(asyncio.get_running_loop(), asyncio.Event())
+        with self._lock:
+            self._listeners.add(listener)
+        try:
+            yield listener.news
+        finally:
+            with self._lock:
+                self._listeners.discard(listener)
+
+    def _notebook_of(self, query: Query) -> Notebook | None:
+        if query.notebook:
+            return self._notebooks.get(query.notebook)
+        return max(self._notebooks.values(), key=lambda each: each.last_ms, default=None)
+
+    def _loaded(self, notebook: Notebook, query: Query) -> Query:
+        """`query` with its beginning, all of whose sessions are in memory from now on."""
+        since_ms = query.since_ms
+        if since_ms is None:
+            since_ms = max(0, notebook.last_ms - LESSON_MS)
+        if since_ms < notebook.loaded_since_ms:
+            rows = self._store.read_figures(
+                notebook=notebook.name, since=iso(since_ms), limit=MAX_SESSIONS
+            )
+            for row in rows:
+                if row.sess not in notebook.sessions:
+                    notebook.add(self._read_back(row))
+            notebook.loaded_since_ms = since_ms
+        return query._replace(since_ms=since_ms)
+
+    def forget(self, student: str) -> None:
+        """Drop all sessions in which a name stands; after the store has."""
+        with self._lock:
+            self._version += 1
+            for notebook in self._notebooks.values():
+                for sess in notebook.forget(student, self._version):
+                    self._unsaved.pop(sess, None)
+            self._wake()
+
+    # The thread of our own
+
+    def _run(self) -> None:
+        try:
+            self._catch_up()
+            next_save_s = time.monotonic() + SAVE_EVERY_S
+            while True:
+                wait_s = 0.001 if self._warm() else next_save_s - time.monotonic()
+                try:
+                    batch = self._inbox.get(timeout=max(0.0, wait_s))
+                except queue.Empty:
+                    if time.monotonic() < next_save_s:
+                        continue
+                    self._save()
+                    self._drop_what_is_old()
+                    next_save_s = time.monotonic() + SAVE_EVERY_S
+                    continue
+                if batch is None:
+                    break
+                self._apply(batch)
+            self._save(wait=True)
+        except Exception:
+            log.exception("the views no longer follow; events are stored all the same")
+
+    def _catch_up(self) -> None:
+        """Apply what was stored after the figures were kept."""
+        batch: list[tuple[int, StoredEvent]] = []
+        for numbered in self._store.events(after=self._upto):
+            batch.append(numbered)
+            if len(batch) == _CATCH_UP_EVENTS:
+                self._apply(batch)
+                batch = []
+                if len(self._unsaved) > MAX_SESSIONS:  # a long way to go
+                    self._save()
+                    self._drop_what_is_old()
+        self._apply(batch)
+
+    def _warm(self) -> bool:
+        """Use a quiet moment to make rows that are likely to be looked at; whether more remain."""
+        if not self._inbox.empty():
+            return True
+        with self._lock:
+            notebook = self._notebook_of(Query())
+            if notebook is None:
+                return False
+            return notebook.warm(self._loaded(notebook, Query()), _WARM_ROWS)
+
+    def _apply(self, batch: _Batch) -> None:
+        with self._lock:
+            self._version += 1
+            changed: dict[str, tuple[Notebook, SessionFigures]] = {}
+            for event_id, event in batch:
+                if event.sess and event.seq is not None:
+                    notebook, figures = self._session_of(event)
+                    if figures.apply(event):
+                        changed[event.sess] = notebook, figures
+                self._upto = max(self._upto, event_id)
+            for sess, (notebook, figures) in changed.items():
+                notebook.has_changed(figures, self._version)
+                self._unsaved[sess] = figures
+            self._wake()
+
+    def _session_of(self, event: StoredEvent) -> tuple[Notebook, SessionFigures]:
+        notebook = self._notebooks.get(event.nb)
+        if notebook is None:
+            notebook = self._notebooks[event.nb] = Notebook(event.nb)
+        figures = notebook.sessions.get(event.sess)
+        if figures is None:
+            kept = self._store.read_figures(sess=event.sess)
+            figures = self._read_back(kept[0]) if kept else SessionFigures(event.sess)
+            notebook.add(figures)
+        return notebook, figures
+
+    def _read_back(self, row: FigureRow) -> SessionFigures:
+        try:
+            return SessionFigures.from_json(row.figures)
+        except (ValueError, KeyError, TypeError):  # of another version of ours
+            figures = SessionFigures(row.sess)
+            for _, event in self._store.events(sess=row.sess):
+                figures.apply(event)
+            return figures
+
+    def _save(self, *, wait: bool = False) -> None:
+        with self._lock:
+            if not self._unsaved:
+                return
+            rows = [
+                FigureRow(
+                    each.sess,
+                    each.nb,
+                    each.student,
+                    each.cohort.what,
+                    iso(each.last_ms),
+                    each.to_json(),
+                )
+                for each in self._unsaved.values()
+            ]
+            self._unsaved = {}
+            saved = self._store.write_figures(rows, self._upto)
+        if wait:
+            saved.result()
+
+    def _drop_what_is_old(self) -> None:
+        """Nobody looks at it: a view that does will read it from the store."""
+        unseen_since_s = time.monotonic() - _UNSEEN_S
+        with self._lock:
+            for notebook in self._notebooks.values():
+                if notebook.looked_at_s < unseen_since_s:
+                    notebook.drop_before(round(time.time() * 1000) - _OLD_MS)
+
+    def _wake(self) -> None:
+        for listener in self._listeners:
+            listener.wake()
+
+
+class _Listener:
+    """One loop that waits for news; woken once, however much there is."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
+        self._loop, self.news = loop, news
+
+    def wake(self) -> None:
+        if not self.news.is_set():
+            with suppress(RuntimeError):  # the loop has ended, and the page with it
+                self._loop.call_soon_threadsafe(self.news.set)

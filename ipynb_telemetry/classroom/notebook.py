@@ -1,0 +1,156 @@
+"""The sessions of one notebook that are in memory, and its rows, each made once for a change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+from ipynb_telemetry.classroom.figures import SessionFigures
+from ipynb_telemetry.classroom.students import Student, exercise_order, students_of
+
+_NOT_LOADED = 1 << 62
+
+
+class Query(NamedTuple):
+    """Which part of the class somebody looks at."""
+
+    notebook: str = ""
+    """Empty: the one heard of last."""
+    cohort: str = ""
+    """Empty: all."""
+    since_ms: int | None = None
+    """Sessions heard of then or later; None: those of the latest lesson."""
+    until_ms: int | None = None
+    """Sessions that began before."""
+
+
+class Notebook:
+    """What is in memory of one notebook. Its user sees to it that one thread calls at a time.
+
+    Attributes:
+        sessions: By their ids.
+        last_ms: When it was last heard of.
+        loaded_since_ms: All sessions heard of since then are here.
+        looked_at_s: When somebody last looked, on the monotonic clock.
+    """
+
+    def __init__(self, name: str, *, last_ms: int = 0) -> None:
+        self.name = name
+        self.last_ms = last_ms
+        self.sessions: dict[str, SessionFigures] = {}
+        self.loaded_since_ms = _NOT_LOADED
+        self.looked_at_s = 0.0
+        self._by_name: dict[str, set[str]] = {}  # of each name that a session has or had
+        self._versions: dict[str, int] = {}  # of each session; 0 where it is no news
+        self._changed: dict[str, None] = {}  # sessions, that which changed last at the end
+        self._forgotten: dict[str, int] = {}
+        self._rows: dict[str, tuple[object, str]] = {}
+        self._stale: dict[str, None] = {}  # names whose rows may have changed
+        self._order: tuple[int, list[str]] = (0, [])
+
+    def add(self, figures: SessionFigures) -> None:
+        """Take a session in that is no news."""
+        self.sessions[figures.sess] = figures
+        self._versions[figures.sess] = 0
+        self._note_names(figures)
+
+    def has_changed(self, figures: SessionFigures, version: int) -> None:
+        """Note that a session of ours is different since `version`."""
+        self._versions[figures.sess] = version
+        self._changed.pop(figures.sess, None)
+        self._changed[figures.sess] = None
+        self.last_ms = max(self.last_ms, figures.last_ms)
+        self._note_names(figures)
+
+    def _note_names(self, figures: SessionFigures) -> None:
+        for name in figures.names:
+            self._by_name.setdefault(name, set()).add(figures.sess)
+            self._stale[name] = None
+
+    def warm(self, query: Query, most: int) -> bool:
+        """Make some rows before anybody asks for them; False where there are none to make."""
+        for _ in range(min(most, len(self._stale))):
+            self._rows_of(self._stale.popitem()[0], query)
+        return bool(self._stale)
+
+    def forget(self, student: str, version: int) -> list[str]:
+        """Drop the sessions in which a name stands; which they were."""
+        dropped = [*self._by_name.get(student, ())]
+        for sess in dropped:
+            self._forgotten.update(dict.fromkeys(self.sessions[sess].names, version))
+            self._drop(sess)
+        return dropped
+
+    def drop_before(self, ms: int) -> None:
+        """Drop the sessions not heard of since then."""
+        for sess in [each.sess for each in self.sessions.values() if each.last_ms < ms]:
+            self._drop(sess)
+        self.loaded_since_ms = max(self.loaded_since_ms, ms)
+
+    def _drop(self, sess: str) -> None:
+        for name in self.sessions.pop(sess).names:
+            self._by_name[name].discard(sess)
+            if not self._by_name[name]:
+                del self._by_name[name]
+            self._rows.pop(name, None)
+        del self._versions[sess]
+        self._changed.pop(sess, None)
+
+    def students(self, query: Query) -> list[Student]:
+        """All rows that `query` asks for."""
+        return [row for name in [*self._by_name] for row in self._students_of(name, query)]
+
+    def rows_since(self, query: Query, after: int) -> dict[str, str]:
+        """By name, all rows of each name that is different since version `after`, as JSON."""
+        if after == 0:
+            rows = {name: self._rows_of(name, query) for name in self._by_name}
+            return {name: text for name, text in rows.items() if text != "[]"}
+        return {name: self._rows_of(name, query) for name in self._changed_names(after)}
+
+    def exercises(self) -> list[str]:
+        """All exercises, in notebook order."""
+        known = sum(len(each.exercises) for each in self.sessions.values())
+        if known != self._order[0]:  # somebody has met another one, or a session has gone
+            self._order = known, exercise_order(self.sessions.values())
+        return self._order[1]
+
+    def _changed_names(self, after: int) -> Iterable[str]:
+        names = {name: None for name, version in self._forgotten.items() if version > after}
+        for sess in reversed(self._changed):
+            if self._versions[sess] <= after:
+                break
+            names.update(dict.fromkeys(self.sessions[sess].names))
+        return names
+
+    def _sessions_of(self, name: str, query: Query) -> list[SessionFigures]:
+        since_ms = query.since_ms or 0
+        until_ms = _NOT_LOADED if query.until_ms is None else query.until_ms
+        return [
+            each
+            for each in (self.sessions[sess] for sess in self._by_name.get(name, ()))
+            if each.last_ms >= since_ms
+            and each.first_ms < until_ms
+            and (not query.cohort or each.cohort.what == query.cohort)
+            and each.student == name
+        ]
+
+    def _students_of(self, name: str, query: Query) -> list[Student]:
+        return students_of(name, self._sessions_of(name, query))
+
+    def _rows_of(self, name: str, query: Query) -> str:
+        sessions = self._sessions_of(name, query)
+        signature = {each.sess: (self._versions[each.sess], each.expected) for each in sessions}
+        kept = self._rows.get(name)
+        if kept is not None and kept[0] == signature:
+            return kept[1]
+        rows = [student.as_json() for student in students_of(name, sessions)]
+        text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+        self._rows[name] = signature, text
+        return text
+
+
+def iso(ms: int) -> str:
+    """Milliseconds since 1970 as ISO 8601 in UTC, as the store has its times."""
+    return datetime.fromtimestamp(ms / 1000, tz=timezone.utc).isoformat(timespec="microseconds")

@@ -1,0 +1,497 @@
+"""The live view in a real browser, fed by a real collector."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import SharedBrowser
+from collectors import CollectorProcess
+from kernel_fixtures import SETUP, NewKernel
+from notebook_page import ARTEFACTS
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from waiting import wait_until
+
+from ipynb_telemetry.classroom.imagined import Lesson
+from ipynb_telemetry.classroom.play import a_class
+from ipynb_telemetry.events import Record, message, new_record
+
+NOTEBOOK = "D3_Datetimes"
+VIEWS = {
+    "class": "The class now",
+    "help": "Who needs help",
+    "exercises": "Each exercise",
+    "pace": "The lesson's pace",
+    "received": "Is it all there",
+}
+NEEDS = json.loads((Path(__file__).parent / "data" / "needs.json").read_text("utf-8"))
+
+
+class Dashboard:
+    """The teacher's page, and what it may not have done."""
+
+    def __init__(self, browser: Browser, collector: CollectorProcess, **context: Any) -> None:
+        self.collector = collector
+        self._context = browser.new_context(**context)
+        self.page: Page = self._context.new_page()
+        self.strangers: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self._note(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._hear)
+
+    def open(self, view: str = "class", query: str = "") -> Page:
+        address = f"{self.collector.url}/?token={self.collector.token}{query}#{view}"
+        self.page.goto(address)
+        expect(self.connection).to_have_text("live")
+        return self.page
+
+    @property
+    def connection(self) -> Locator:
+        return self.page.locator("#connection")
+
+    def row(self, name: str) -> Locator:
+        """The student's row of the grid."""
+        button = self.page.get_by_role("button", name=name, exact=True)
+        return self.page.locator(".grid tbody tr").filter(has=button)
+
+    def names(self) -> list[str]:
+        return self.page.locator(".grid tbody .name").all_text_contents()
+
+    def cell(self, name: str, exercise: int) -> Locator:
+        """The student's cell of the exercise with this number, from 1."""
+        return self.row(name).locator(".cell").nth(exercise - 1)
+
+    def close(self) -> None:
+        self._context.close()
+
+    def _note(self, address: str) -> None:
+        if not address.startswith(self.collector.url):
+            self.strangers.append(address)
+
+    def _hear(self, said: ConsoleMessage) -> None:
+        if said.type in {"error", "warning"} and "Failed to load resource" not in said.text:
+            self.errors.append(said.text)
+
+
+@pytest.fixture
+def collector(clean_environment: None, tmp_path: Path) -> Iterator[CollectorProcess]:
+    with CollectorProcess(tmp_path) as collector:
+        yield collector
+
+
+@pytest.fixture
+def dashboard(shared_browser: SharedBrowser, collector: CollectorProcess) -> Iterator[Dashboard]:
+    with shared_browser.in_use() as browser:
+        dashboard = Dashboard(browser, collector)
+        yield dashboard
+        dashboard.close()
+    assert dashboard.strangers == []
+    assert dashboard.errors == []
+
+
+class Student:
+    """Sends events as a student's session does.
+
+    Args:
+        name: As it is sent; nobody normalizes it here.
+        ago_minutes: When the first event was; each is a second after the one before.
+    """
+
+    def __init__(
+        self,
+        collector: CollectorProcess,
+        name: str,
+        sess: str,
+        *,
+        ago_minutes: float = 0,
+        **base: str,
+    ) -> None:
+        self._collector, self.name = collector, name
+        self._base = {"nb": NOTEBOOK, "sess": sess, "v": "1.0", **base}
+        self._at = datetime.now(tz=timezone.utc) - timedelta(minutes=ago_minutes)
+        self._seq = 0
+        self.lost = 0
+
+    def does(self, event: str, **own: Any) -> Student:
+        assert self._collector.post([self._message(event, own)]).status_code == 200
+        return self
+
+    def loses(self, event: str, **own: Any) -> Student:
+        """An event happens that never arrives."""
+        self._message(event, own)
+        return self
+
+    def cell(self, cell_id: str) -> Student:
+        return self.does("cell", cell_id=cell_id, cell_num=1, code="# code")
+
+    def test(self, exercise: str, *, ok: bool, attempt: int = 1, err: str | None = None) -> Student:
+        own = {"ok": ok, "try": attempt, "ms": 1, "err": err, "skipped": False}
+        return self.does("test", ex=exercise, **own)
+
+    def _message(self, event: str, own: dict[str, Any]) -> dict[str, Any]:
+        properties = {**own, **self._base, "student": self.name, "seq": self._seq}
+        record = new_record(event, properties, host=None, api_key=None, student=self.name)
+        record["timestamp"] = self._at.isoformat()
+        self._seq += 1
+        self._at += timedelta(seconds=1)
+        return message(record, "")
+
+
+def post_all(collector: CollectorProcess, records: list[Record]) -> None:
+    for start in range(0, len(records), 1000):
+        batch = [message(record, "") for record in records[start : start + 1000]]
+        assert collector.post(batch).status_code == 200
+
+
+def test_three_kernels_at_once_are_seen_as_they_work(
+    dashboard: Dashboard, collector: CollectorProcess, new_kernel: NewKernel
+) -> None:
+    dashboard.open()
+    expect(dashboard.page.locator("h1")).to_have_text("Waiting for the first student")
+    names = ["ADA", "BEN", "EVA"]
+    settings = {"TELEMETRY_HOST": collector.url, "TELEMETRY_API_KEY": collector.api_key}
+    kernels = [new_kernel(**settings) for _ in names]
+    for name, kernel in zip(names, kernels, strict=True):
+        kernel.run(f"{SETUP}\nsetup_telemetry({NOTEBOOK!r}, student={name!r})")
+    check = (
+        '_cell("exercise_1_test")\n'
+        '@tracked_test("exercise_1")\n'
+        "def check():\n    assert {} == 3, 'not three'\n"
+        "check()"
+    )
+
+    begun = [kernel.begin(check.format(2)) for kernel in kernels]
+    for kernel, number in zip(kernels, begun, strict=True):
+        kernel.finish(number)
+
+    for name in names:
+        expect(dashboard.cell(name, 1)).to_have_attribute("aria-label", "tried, 1 attempt, is here")
+    kernels[1].run(check.format(3))
+    expect(dashboard.cell("BEN", 1)).to_have_attribute("aria-label", "passed, 2 attempts")
+    expect(dashboard.cell("ADA", 1)).to_have_attribute("aria-label", "tried, 1 attempt, is here")
+    assert sorted(dashboard.names()) == names
+
+
+def test_after_a_restart_the_page_shows_what_it_missed_and_nothing_twice(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    ada = Student(collector, "ADA", "aaaaaaaa").test("one", ok=False)
+    dashboard.open()
+    expect(dashboard.cell("ADA", 1)).to_have_attribute("aria-label", "tried, 1 attempt, is here")
+
+    collector.kill()
+    expect(dashboard.connection).to_have_text("reconnecting")
+    collector.start()
+    ada.test("one", ok=True, attempt=2)
+    Student(collector, "BEN", "bbbbbbbb").test("one", ok=True)
+
+    expect(dashboard.connection).to_have_text("live", timeout=15_000)
+    expect(dashboard.cell("ADA", 1)).to_have_attribute("aria-label", "passed, 2 attempts")
+    expect(dashboard.cell("BEN", 1)).to_have_attribute("aria-label", "passed, 1 attempt")
+    assert dashboard.names() == ["ADA", "BEN"]
+
+
+def test_a_page_that_was_off_line_is_told_what_it_missed(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    ada = Student(collector, "ADA", "aaaaaaaa").test("one", ok=False)
+    page = dashboard.open()
+    expect(dashboard.row("ADA")).to_be_visible()
+
+    page.context.set_offline(True)
+    ada.test("one", ok=True, attempt=2)
+    page.context.set_offline(False)
+
+    expect(dashboard.cell("ADA", 1)).to_have_attribute(
+        "aria-label", "passed, 2 attempts", timeout=15_000
+    )
+
+
+HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>${1}"\'`'
+
+
+def test_nothing_that_a_student_sends_can_run_as_script(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    mallory = Student(collector, HOSTILE, "aaaaaaaa", cohort=HOSTILE, ago_minutes=6)
+    mallory.does("start", frontend=HOSTILE)
+    mallory.does("rename", prev=HOSTILE + "2")
+    mallory.does("cell", cell_id=HOSTILE, cell_num=1, code=HOSTILE)
+    mallory.test(HOSTILE, ok=False, err=HOSTILE)
+    mallory.does("cell_end", cell_id=HOSTILE, cell_num=1, ok=False, ms=1, err=HOSTILE + "3")
+    mallory.does(HOSTILE, **{HOSTILE: HOSTILE})
+    mallory.does("hand", up=True)
+    other = Student(collector, "javascript:alert(1)", "bbbbbbbb", cohort="10A")
+    other._base["nb"] = HOSTILE
+    other.cell("a")
+    page = dashboard.open(query=f"&notebook={NOTEBOOK}")
+    expect(dashboard.row(HOSTILE)).to_be_visible()
+
+    for view, label in VIEWS.items():
+        page.evaluate(f"location.hash = '{view}'")
+        expect(page.get_by_role("region", name=label)).to_contain_text(
+            re.compile("img|script|missing|arrived|cell")
+        )
+    page.evaluate("location.hash = 'class'")
+    dashboard.row(HOSTILE).locator(".name").click()
+    expect(page.get_by_role("dialog")).to_contain_text(HOSTILE + "3")
+
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("img, body script, a[href^=javascript]").count() == 0
+
+
+def test_the_page_may_run_no_script_but_its_own(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    page = dashboard.open()
+    page.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "window.pwned = 1";
+            document.body.append(script);
+            document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.pwned=1'>");
+        }"""
+    )
+
+    expect(page.locator("img")).to_have_count(1)
+    wait_until(lambda: page.evaluate("document.querySelector('img').complete"))
+    assert page.evaluate("window.pwned") is None
+    assert all("Content Security Policy" in error for error in dashboard.errors)
+    assert len(dashboard.errors) >= 2
+    dashboard.errors.clear()
+
+
+def test_one_key_hides_all_names_and_a_reload_keeps_them_hidden(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    Student(collector, "ADA", "aaaaaaaa").does("hand", up=True)
+    page = dashboard.open()
+    expect(dashboard.row("ADA")).to_be_visible()
+
+    page.keyboard.press("h")
+
+    expect(dashboard.row("Student 1")).to_be_visible()
+    page.reload()
+    expect(dashboard.row("Student 1")).to_be_visible()
+    for view in VIEWS:
+        page.evaluate(f"location.hash = '{view}'")
+        expect(page.locator("main section")).to_be_visible()
+        assert "ADA" not in page.locator("body").inner_text()
+
+
+def test_a_corrected_typo_merges_the_rows(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    sara = Student(collector, "SARRA", "aaaaaaaa").test("one", ok=True)
+    page = dashboard.open()
+    expect(dashboard.row("SARRA")).to_be_visible()
+
+    sara.name = "SARA"
+    sara.does("rename", prev="SARRA")
+
+    expect(dashboard.cell("SARA", 1)).to_have_attribute("aria-label", "passed, 1 attempt")
+    assert dashboard.names() == ["SARA"]
+    dashboard.row("SARA").locator(".name").click()
+    expect(page.get_by_role("dialog")).to_contain_text("before: SARRA")
+
+
+def test_two_computers_with_one_name_at_once_are_a_clash(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    here = Student(collector, "SARA", "aaaaaaaa", ago_minutes=2).test("one", ok=True)
+    there = Student(collector, "SARA", "bbbbbbbb", ago_minutes=2).test("one", ok=False)
+    here.cell("a")
+    there.cell("a")
+
+    dashboard.open()
+
+    expect(dashboard.row("SARA")).to_have_count(2)
+    expect(dashboard.row("SARA").nth(0)).to_contain_text("same name twice")
+    expect(dashboard.row("SARA").nth(1)).to_contain_text("same name twice")
+
+
+def test_who_needs_help_is_listed_raised_hands_first_with_the_last_message(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    stuck = Student(collector, "STUCK", "aaaaaaaa", ago_minutes=20)
+    stuck.test("one", ok=False, err="KeyError: 'x'")
+    Student(collector, "FINE", "bbbbbbbb", ago_minutes=3).test("one", ok=True)
+    page = dashboard.open("help")
+    expect(page.locator(".card .name")).to_have_text(["STUCK"])
+    expect(page.locator(".card")).to_contain_text("KeyError: 'x'")
+    expect(page.locator(".card")).to_contain_text("1 failed attempt in 20 min")
+
+    Student(collector, "HAND", "eeeeeeee").does("hand", up=True)
+
+    expect(page.locator(".card .name")).to_have_text(["HAND", "STUCK"])
+    expect(page.locator("#announcer")).to_have_text("HAND has raised a hand.")
+    page.get_by_label("Failing without a pass for").fill("30")
+    page.get_by_label("Silent after a failure for").fill("30")
+    expect(page.locator(".card .name")).to_have_text(["HAND"])
+
+
+def test_the_page_and_the_data_frames_have_one_rule_for_who_needs_help(
+    dashboard: Dashboard,
+) -> None:
+    page = dashboard.open()
+    row = {"hand": 0, "fails": 0, "since": 0, "same": 0, "failedLast": False, "paused": False}
+    rows = [{**row, "last": 1_000_000, **case["row"]} for case in NEEDS]
+
+    why = page.evaluate(
+        """async (rows) => {
+            const { reasons } = await import("/dashboard/needs.js");
+            return rows.map((row) => reasons(row, 1_000_000, { fail: 5, silent: 5 }));
+        }""",
+        rows,
+    )
+
+    assert why == [case["why"] for case in NEEDS]
+
+
+def test_missing_events_are_told_until_they_arrive(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    Student(collector, "ADA", "aaaaaaaa").cell("a").cell("b")
+    page = dashboard.open("received")
+    expect(page.locator(".verdict")).to_have_text("✓ All 2 events have arrived.")
+
+    Student(collector, "BEN", "bbbbbbbb").cell("a").loses("cell").loses("cell").cell("b")
+
+    expect(page.locator(".verdict")).to_contain_text("2 of 6 events are missing, from 1 session.")
+    expect(page.locator(".received tbody tr").first).to_contain_text("BEN")
+    expect(page.get_by_role("link", name="Is it all there? 2 missing")).to_be_visible()
+
+
+def test_each_exercise_and_the_pace_follow_the_class(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    ada = Student(collector, "ADA", "aaaaaaaa").cell("first").test("one", ok=False, err="E: 1")
+    page = dashboard.open("exercises")
+    expect(page.locator(".exercises tbody tr")).to_contain_text("0 of 1")
+    expect(page.locator(".exercises tbody tr")).to_contain_text("E: 1")
+
+    ada.test("one", ok=True, attempt=2)
+    Student(collector, "BEN", "bbbbbbbb").cell("first").cell("second")
+
+    expect(page.locator(".exercises tbody tr")).to_contain_text("1 of 2")
+    page.keyboard.press("4")
+    expect(page.locator(".pace svg .line text")).to_have_text(["first 2", "second 1"])
+
+
+def test_the_timeline_of_a_student_grows_while_it_is_open(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    ada = Student(collector, "ADA", "aaaaaaaa").cell("intro")
+    page = dashboard.open()
+    dashboard.row("ADA").locator(".name").click()
+    steps = page.get_by_role("dialog").locator(".timeline > li")
+    expect(steps).to_have_count(1)
+
+    ada.cell("exercise").test("one", ok=False, err="E: 1")
+
+    expect(steps).to_have_count(2)
+    expect(steps.first).to_contain_text("✗ failed one, attempt 1")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_cohort_notebook_and_date_choose_the_part_of_the_class(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    Student(collector, "ADA", "aaaaaaaa", cohort="10A").cell("a")
+    Student(collector, "BEN", "bbbbbbbb", cohort="10B").cell("a")
+    Student(collector, "OLD", "eeeeeeee", ago_minutes=3 * 24 * 60).cell("a")
+    Student(collector, "EVA", "dddddddd", ago_minutes=60, nb="D4_Files").cell("a")
+    page = dashboard.open()
+    expect(page.locator(".grid tbody .name")).to_have_text(["ADA", "BEN"])
+
+    page.get_by_label("Class", exact=True).select_option("10B")
+    expect(page.locator(".grid tbody .name")).to_have_text(["BEN"])
+    page.reload()
+    expect(page.locator(".grid tbody .name")).to_have_text(["BEN"])
+    page.get_by_label("Class", exact=True).select_option("Everybody")
+    page.get_by_label("When", exact=True).select_option("All dates")
+    expect(page.locator(".grid tbody .name")).to_have_text(["ADA", "BEN", "OLD"])
+    page.get_by_label("Notebook", exact=True).select_option(index=1)
+    expect(page.locator(".grid tbody .name")).to_have_text(["EVA"])
+
+
+def test_everything_is_reached_from_the_keyboard(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    for name, sess in (("ADA", "aaaaaaaa"), ("BEN", "bbbbbbbb"), ("EVA", "eeeeeeee")):
+        Student(collector, name, sess).test("one", ok=name != "ADA")
+    page = dashboard.open()
+    dashboard.row("ADA").locator(".name").focus()
+
+    page.keyboard.press("ArrowDown")
+    expect(dashboard.row("BEN").locator(".name")).to_be_focused()
+    page.keyboard.press("End")
+    expect(dashboard.row("EVA").locator(".name")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("EVA")
+    page.keyboard.press("Escape")
+    page.keyboard.press("s")
+    expect(page.locator(".grid tbody .name")).to_have_text(["BEN", "EVA", "ADA"])
+    for number, label in enumerate(VIEWS.values(), start=1):
+        page.keyboard.press(str(number))
+        expect(page.get_by_role("region", name=label)).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_contain_text("hide or show names")
+
+
+def test_a_thousand_students_are_drawn_as_they_are_needed(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    records: list[Record] = []
+    for number in range(1000):
+        base = {"nb": NOTEBOOK, "sess": f"{number:08x}", "seq": 0, "student": f"S-{number:04}"}
+        own = {"ex": f"e{number % 40}", "ok": True, "try": 1, "ms": 1, "err": None}
+        records.append(
+            new_record("test", own | base, host=None, api_key=None, student=f"S-{number:04}")
+        )
+    post_all(collector, records)
+    page = dashboard.open()
+    expect(page.locator("#summary dd").first).to_have_text("1,000")
+    assert 10 < page.locator(".grid tbody .name").count() < 100
+
+    page.locator(".grid tbody .name").first.focus()
+    page.keyboard.press("End")
+
+    expect(dashboard.row("S-0999").locator(".name")).to_be_focused()
+    expect(dashboard.row("S-0999")).to_have_attribute("aria-rowindex", "1001")
+    assert 10 < page.locator(".grid tbody .name").count() < 100
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["wide", "phone"])
+def test_every_view_is_drawn(
+    shared_browser: SharedBrowser, collector: CollectorProcess, theme: str, size: str
+) -> None:
+    began = datetime.now(tz=timezone.utc) - timedelta(minutes=22)
+    lesson = a_class(30, Lesson(minutes=45), began=began, cohorts=["10A", "10B"])
+    post_all(collector, [moment.record for moment in lesson if moment.at_s < 22 * 60])
+    viewport = {"width": 1920, "height": 1080} if size == "wide" else {"width": 390, "height": 844}
+    folder = ARTEFACTS / "dashboard"
+    with shared_browser.in_use() as browser:
+        dashboard = Dashboard(browser, collector, viewport=viewport, color_scheme=theme)
+        page = dashboard.open()
+        expect(page.locator("#summary dd").first).to_have_text("30")
+
+        for view, label in VIEWS.items():
+            page.evaluate(f"location.hash = '{view}'")
+            expect(page.get_by_role("region", name=label)).not_to_be_empty()
+            page.screenshot(path=folder / f"{view}-{theme}-{size}.png")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.evaluate("location.hash = 'class'")
+        page.locator(".grid tbody .name").nth(3).click()
+        expect(page.get_by_role("dialog").locator(".timeline > li").nth(3)).to_be_visible()
+        page.screenshot(path=folder / f"student-{theme}-{size}.png")
+        dashboard.close()
+    assert dashboard.errors == dashboard.strangers == []

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from class_events import BEGAN_MS, MINUTE_MS, Lesson
+from waiting import wait_until
+
+from ipynb_telemetry.classroom import live as live_module
+from ipynb_telemetry.classroom.live import Changes, Live
+from ipynb_telemetry.classroom.notebook import Query
+from ipynb_telemetry.classroom.protocol import StoredEvent
+from ipynb_telemetry.classroom.store import Store
+
+HOUR_MS = 60 * MINUTE_MS
+
+
+class Class:
+    """A store with the views that follow it, which can be ended and begun again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.begin()
+
+    def begin(self) -> None:
+        self.live = Live()
+        self.store = Store(self.path, applied=self.live.applied)
+        self.live.start(self.store)
+
+    def end(self) -> None:
+        self.live.close()
+        self.store.close()
+
+    def store_all(self, *lessons: Lesson, only: slice = slice(None)) -> None:
+        """Store the events and wait until the views have followed."""
+        self.store_events([event for lesson in lessons for event in lesson.events[only]])
+
+    def store_events(self, events: list[StoredEvent]) -> None:
+        self.store.submit(events).result()
+        wait_until(lambda: self.live.up_to_date(self.store.last_id()))
+
+    def names(self, query: Query = Query(), after: int = 0) -> list[str]:  # noqa: B008  # a tuple
+        return sorted(self.live.changes(query, after).students)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Class]:
+    room = Class(tmp_path / "class.sqlite")
+    yield room
+    room.end()
+
+
+def rows_of(changes: Changes, name: str) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = json.loads(changes.students[name])
+    return rows
+
+
+def test_before_the_first_event_there_is_nothing(room: Class) -> None:
+    assert room.live.changes(Query())[1:] == ("", {}, [], [])
+
+
+def test_what_is_stored_is_in_the_view(room: Class) -> None:
+    room.store_all(Lesson().failed("one").passed("one", 2))
+
+    changes = room.live.changes(Query())
+
+    assert changes.notebook == "D3_Datetimes"
+    assert changes.exercises == ["one"]
+    [row] = rows_of(changes, "SARA")
+    assert row["ex"] == {"one": [2, 2, 1]}
+
+
+def test_only_what_has_changed_since_is_told(room: Class) -> None:
+    room.store_all(Lesson("ADA", "aaaaaaaa").cell("a"), Lesson("BEN", "bbbbbbbb").cell("a"))
+    seen = room.live.changes(Query()).version
+    assert room.names(after=seen) == []
+
+    ben = Lesson("BEN", "bbbbbbbb").cell("a").cell("b")
+    room.store_all(ben, only=slice(1, None))
+
+    assert room.names(after=seen) == ["BEN"]
+
+
+def test_an_event_that_comes_again_is_no_change(room: Class) -> None:
+    lesson = Lesson().cell("a")
+    room.store_all(lesson)
+    seen = room.live.changes(Query()).version
+
+    room.store_events(lesson.events)
+
+    assert room.names(after=seen) == []
+
+
+def test_a_corrected_typo_takes_the_old_row_away(room: Class) -> None:
+    lesson = Lesson("SARRA").cell("a")
+    room.store_all(lesson)
+    seen = room.live.changes(Query()).version
+
+    room.store_all(lesson.rename("SARA"), only=slice(1, None))
+
+    changes = room.live.changes(Query(), seen)
+    assert rows_of(changes, "SARRA") == []
+    assert [row["key"] for row in rows_of(changes, "SARA")] == ["SARA"]
+    assert room.names() == ["SARA"]
+
+
+def test_a_forgotten_student_is_gone_at_once(room: Class) -> None:
+    room.store_all(Lesson("ADA", "aaaaaaaa").cell("a"), Lesson("BEN", "bbbbbbbb").cell("a"))
+    seen = room.live.changes(Query()).version
+
+    room.store.forget("BEN")
+    room.live.forget("BEN")
+
+    assert room.live.changes(Query(), seen).students == {"BEN": "[]"}
+    assert room.names() == ["ADA"]
+
+
+def test_the_figures_are_there_again_after_a_restart(room: Class) -> None:
+    room.store_all(Lesson().failed("one").passed("one", 2))
+    before = room.live.changes(Query()).students
+    assert before
+
+    room.end()
+    room.begin()
+
+    assert room.live.changes(Query()).students == before
+    assert room.live.up_to_date(2)
+
+
+def test_events_that_no_figures_were_kept_of_are_applied_at_the_start(room: Class) -> None:
+    room.store_all(Lesson("ADA", "aaaaaaaa").cell("a"))
+    room.live.close()
+    room.store.submit(Lesson("BEN", "bbbbbbbb").cell("a").events).result()  # as after a kill
+    room.store.close()
+
+    room.begin()
+
+    wait_until(lambda: room.names() == ["ADA", "BEN"])
+
+
+def test_a_session_that_goes_on_after_a_restart_is_one_session(room: Class) -> None:
+    lesson = Lesson().failed("one").failed("one", 2)
+    room.store_all(lesson, only=slice(1))
+    room.end()
+    room.begin()
+
+    room.store_all(lesson, only=slice(1, None))
+
+    [row] = rows_of(room.live.changes(Query()), "SARA")
+    assert row["ex"] == {"one": [1, 2, 0]}
+    assert [session[1:3] for session in row["sessions"]] == [[2, 2]]  # type: ignore[attr-defined]
+
+
+def test_figures_that_cannot_be_read_are_worked_out_again(room: Class) -> None:
+    room.store_all(Lesson().passed("one"))
+    before = room.live.changes(Query()).students
+    assert before
+    room.live.close()
+    [kept] = room.store.read_figures()
+    room.store.write_figures([kept._replace(figures='{"of": "an older version"}')], 1).result()
+    room.store.close()
+
+    room.begin()
+
+    assert room.live.changes(Query()).students == before
+
+
+def test_without_a_date_the_latest_lesson_is_shown(room: Class) -> None:
+    room.store_all(
+        Lesson("LAST-WEEK", "aaaaaaaa", at_minutes=-7 * 24 * 60).cell("a"),
+        Lesson("TODAY", "bbbbbbbb").cell("a"),
+    )
+
+    assert room.names() == ["TODAY"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_date_shows_what_was_then(room: Class, restarted: bool) -> None:
+    room.store_all(
+        Lesson("LAST-WEEK", "aaaaaaaa", at_minutes=-7 * 24 * 60).cell("a"),
+        Lesson("TODAY", "bbbbbbbb").cell("a"),
+    )
+    if restarted:
+        room.end()
+        room.begin()
+    day = Query(since_ms=BEGAN_MS - 8 * 24 * HOUR_MS, until_ms=BEGAN_MS - 6 * 24 * HOUR_MS)
+
+    assert room.names(day) == ["LAST-WEEK"]
+    assert room.names(Query(since_ms=0)) == ["LAST-WEEK", "TODAY"]
+    assert room.names() == ["TODAY"]
+
+
+def test_a_cohort_and_a_notebook_show_theirs_alone(room: Class) -> None:
+    room.store_all(
+        Lesson("ADA", "aaaaaaaa", cohort="10A").cell("a"),
+        Lesson("BEN", "bbbbbbbb", cohort="10B").cell("a"),
+        Lesson("EVA", "eeeeeeee", nb="D4_Files", at_minutes=-60).cell("a"),
+    )
+
+    assert room.names(Query(cohort="10A")) == ["ADA"]
+    assert room.names(Query(notebook="D4_Files")) == ["EVA"]
+    assert room.live.changes(Query()).notebooks == [
+        ("D3_Datetimes", BEGAN_MS),
+        ("D4_Files", BEGAN_MS - HOUR_MS),
+    ]
+    assert room.live.changes(Query(notebook="unknown")).students == {}
+
+
+def test_old_sessions_that_nobody_looks_at_leave_memory_and_come_back(
+    room: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "_UNSEEN_S", -1.0)
+    room.store_all(Lesson().passed("one"))
+    before = room.live.changes(Query()).students
+    assert before
+
+    room.live._save(wait=True)
+    room.live._drop_what_is_old()
+
+    assert room.live._notebooks["D3_Datetimes"].sessions == {}
+    assert room.live.changes(Query()).students == before
+
+
+def test_an_event_of_a_session_that_left_memory_is_added_to_it(
+    room: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "_UNSEEN_S", -1.0)
+    lesson = Lesson().failed("one").failed("one", 2)
+    room.store_all(lesson, only=slice(1))
+    room.live._save(wait=True)
+    room.live._drop_what_is_old()
+
+    room.store_all(lesson, only=slice(1, None))
+
+    [row] = rows_of(room.live.changes(Query()), "SARA")
+    assert row["sessions"] == [["aaaaaaaa", 2, 2, BEGAN_MS, BEGAN_MS + MINUTE_MS]]
+
+
+def test_a_listener_is_woken_from_the_writers_thread(room: Class) -> None:
+    async def listen() -> bool:
+        with room.live.listening() as news:
+            room.store.submit(Lesson().cell("a").events)
+            await asyncio.wait_for(news.wait(), 10)
+            return not room.live.ended
+
+    assert asyncio.run(listen())
+
+
+def test_a_listener_is_woken_when_it_ends(room: Class) -> None:
+    async def listen() -> bool:
+        with room.live.listening() as news:
+            room.live.end_streams()
+            await asyncio.wait_for(news.wait(), 10)
+            return room.live.ended
+
+    assert asyncio.run(listen())
