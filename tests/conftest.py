@@ -15,7 +15,8 @@ pytest.register_assert_rewrite("capture_server")
 from capture_server import CaptureServer  # noqa: E402 - after the line that concerns it
 
 # The command line needs the extra `teacher`, which Colab's versions do not go with.
-collect_ignore = [] if importlib.util.find_spec("typer") else ["test_demo.py"]
+_OF_THE_COMMAND_LINE = ["test_demo.py", "test_instrument_command.py"]
+collect_ignore = [] if importlib.util.find_spec("typer") else _OF_THE_COMMAND_LINE
 
 pytest_plugins = ["jupyter_fixtures", "kernel_fixtures"]
 

@@ -143,7 +143,7 @@ def _read_cells(text: JsonText, notebook: Notebook, earlier: int = 0) -> None:
             notebook.places[-1] = Place(
                 place.start, place.end, place.source, place.layout, place.previous_end, start
             )
-        if text.peek() != "{":
+        if text.peek() not in ("{", ""):
             msg = "it is no notebook: a cell is not an object"
             raise NotReadableError(msg)
         cell, source, layout = _read_cell(text, gap)
