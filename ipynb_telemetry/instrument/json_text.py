@@ -152,9 +152,13 @@ class JsonText:
     def _skip_part(self) -> None:
         """As `skip`; but a list is passed over as one, for its items can be short and many."""
         self.space()
-        if self._skip_in_window() or (self._more() and self._skip_in_window()):
+        if self._skip_in_window():
             return
-        if self.peek() == "{":
+        if not self._more():
+            self._scan()  # what the scanner says is wrong with it, or the last number of a file
+        elif self._skip_in_window():
+            return
+        elif self.peek() == "{":
             for _ in self.members():
                 self._skip_part()
         elif self.peek() == '"':

@@ -18,12 +18,15 @@ class NotWritableError(OSError):
     """The file stays as it is; the message says why, for a person."""
 
 
-def replace_edited(path: Path, file: BinaryIO, edits: Iterable[Edit]) -> None:
+def replace_edited(
+    path: Path, file: BinaryIO, before: os.stat_result, edits: Iterable[Edit]
+) -> None:
     """Put the edited file in the place of the old one, as a whole.
 
     Args:
         path: A symbolic link stays one: the file it leads to is replaced.
         file: The same file, open; the edits were planned with what it said.
+        before: What the system said of the file when it was opened.
         edits: What changes in it.
 
     Raises:
@@ -31,7 +34,6 @@ def replace_edited(path: Path, file: BinaryIO, edits: Iterable[Edit]) -> None:
         OSError: The disk is full, the folder cannot be written, or the like.
     """
     target = path.resolve()
-    before = os.fstat(file.fileno())
     if not os.access(target, os.W_OK):
         msg = "it is read-only"
         raise NotWritableError(msg)
