@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ def test_a_line_goes_where_it_changes_nothing(source: str) -> None:
         "x;",
         "await later()",
         "ls = 1",
+        "ls\npwd = 1",
+        "pwd.upper()",
         ">>> x = 1",
         '"""A text\n_cell("in it")\n"""',
     ],
@@ -99,6 +102,7 @@ def test_a_cell_that_is_no_plain_python_is_tracked_as_well(source: str) -> None:
         "%%time\n# nothing",
         " %%time\nx = 1",
         "pwd",
+        "cd /tmp",
         "pip install pandas",
         "exit",
         "from __future__ import annotations",
@@ -195,6 +199,14 @@ def test_a_test_function_is_decorated_above_its_decorators() -> None:
 )
 def test_no_other_function_is_decorated(source: str) -> None:
     assert "+@tracked_test" not in with_line(source)
+
+
+def test_the_exercise_of_a_function_has_its_name() -> None:
+    source = "def test_light(): pass\ndef test_1(): pass\ndef test_(): pass"
+
+    made = re.findall(r'tracked_test\("(.*?)"\)', with_line(source))
+
+    assert made == ["light", "test_1", "test_"]
 
 
 def test_a_test_function_below_a_cell_magic_is_decorated() -> None:

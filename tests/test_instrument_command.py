@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from typer.testing import CliRunner, Result
 from ipynb_telemetry.cli.app import app
 
 PLAIN = a_notebook(a_markdown_cell("# The Moon"), a_code_cell("km = 384_400"))
+ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "ipynb_telemetry", "instrument"]
 
 
@@ -292,3 +294,16 @@ def test_help_says_what_each_exit_status_means() -> None:
 
     for status in ("0", "1", "2"):
         assert f"Exit status {status}: " in shown.stdout
+
+
+def test_each_hook_for_pre_commit_runs(folder: Path) -> None:
+    hooks = (ROOT / ".pre-commit-hooks.yaml").read_text("utf-8")
+    commands = [entry.split() for entry in re.findall(r"^  entry: (.+)$", hooks, re.MULTILINE)]
+
+    codes = [
+        CliRunner().invoke(app, [*command[1:], str(folder / "moon.ipynb")]).exit_code
+        for command in commands
+    ]
+
+    assert {command[0] for command in commands} == {"ipynb-telemetry"}
+    assert codes == [0, 0]  # the first puts telemetry in, the second finds it there

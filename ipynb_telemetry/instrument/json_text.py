@@ -80,8 +80,11 @@ class JsonText:
 
     def peek(self) -> str:
         """The character with which the next value begins; empty at the end of the file."""
-        self.space()
-        return self._text[self._at : self._at + 1]
+        character = self._text[self._at : self._at + 1]
+        if not character or character in " \t\n\r":
+            self.space()
+            character = self._text[self._at : self._at + 1]
+        return character
 
     def skip(self) -> None:
         """Pass over the next value, and hold no more of it than a window."""
@@ -93,7 +96,6 @@ class JsonText:
 
     def raw(self) -> Raw:
         """Take the next value as one."""
-        self.space()
         start = self._scan()
         text = self._text[start : self._at].encode("latin-1")
         return Raw(self._dropped_bytes + start, text)
@@ -200,7 +202,7 @@ class JsonText:
 
     def _scan(self) -> int:
         """Pass over the next value as one; where it begins in the window."""
-        self.space()
+        self.peek()
         while True:
             try:
                 _, end = self._decode(self._text, self._at)
