@@ -14,6 +14,7 @@ from lessons import PYTHON_3, a_code_cell, a_markdown_cell, a_notebook
 
 from ipynb_telemetry.instrument.additions import additions
 from ipynb_telemetry.instrument.cells import Cell
+from ipynb_telemetry.instrument.faults import faults
 from ipynb_telemetry.instrument.json_text import NotReadableError
 from ipynb_telemetry.instrument.languages import why_not_python_3
 from ipynb_telemetry.instrument.notebook import read_notebook
@@ -424,3 +425,30 @@ def test_markdown_that_shows_an_added_line_is_left_alone() -> None:
     data = a_notebook(a_markdown_cell('_cell("moon")  # ipynb-telemetry'))
 
     assert cleaned(data, NAME) == data
+
+
+TEST = Cell("code", "assert light")
+CODE = Cell("code", "light = ...")
+
+
+@pytest.mark.parametrize(
+    ("cells", "without_test"),
+    [
+        ([Cell("markdown", "## Exercise 1"), CODE, TEST], []),
+        ([Cell("markdown", "## Exercise 1"), CODE, Cell("markdown", "### Check"), TEST], []),
+        (
+            [Cell("markdown", "## Exercise 1"), CODE, Cell("markdown", "## Exercise 2"), TEST],
+            ["Exercise 1"],
+        ),
+        ([Cell("markdown", "## Exercise 1"), CODE, Cell("code", 'grader.check("q1")')], []),
+        ([Cell("markdown", "## Exercise 1"), Cell("code", "x", {"nbgrader": {"grade": True}})], []),
+        ([Cell("markdown", "## Exercise 1", {"tags": ["no-test"]}), CODE], []),
+        ([Cell("markdown", "## Exercise 1: think"), Cell("markdown", "## Next"), CODE], []),
+        ([Cell("markdown", "## Exercises"), CODE], []),
+        ([Cell("heading", "Exercise 1"), CODE], ["Exercise 1"]),
+    ],
+)
+def test_an_exercise_has_a_test_below_its_heading(
+    cells: list[Cell], without_test: list[str]
+) -> None:
+    assert faults(cells, additions(cells)) == [f"{name!r} has no test" for name in without_test]

@@ -39,7 +39,7 @@ class Raw(NamedTuple):
         return self.start + len(self.text)
 
     def value(self) -> Any:
-        return json.loads(self.text)
+        return json.loads(self.text.decode())
 
 
 class JsonText:
@@ -156,11 +156,13 @@ class JsonText:
         self.space()
         if self._skip_in_window():
             return
-        if not self._more():
-            self._scan()  # what the scanner says is wrong with it, or the last number of a file
-        elif self._skip_in_window():
-            return
-        elif self.peek() == "{":
+        if len(self._text) - self._at < self._window_bytes:
+            if not self._more():
+                self._scan()  # the scanner says what is wrong with it
+                return
+            if self._skip_in_window():
+                return
+        if self.peek() == "{":
             for _ in self.members():
                 self._skip_part()
         elif self.peek() == '"':
