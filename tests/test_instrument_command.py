@@ -116,7 +116,7 @@ def test_check_is_content_with_what_instrument_has_made(folder: Path) -> None:
         ),
         (
             [a_markdown_cell("## Exercise 1: light"), a_code_cell("speed = ...")],
-            "'Exercise 1: light' has no test",
+            "'Exercise 1: light' has no test; a cell tagged no-test says that it needs none",
         ),
         (
             [a_code_cell('setup_telemetry("D1", exercises=["light"])')],
