@@ -16,7 +16,8 @@ LINES = (
     "async def test_later():", "await later()", "print 'old'", "x = (", ")", "if x:", "    pass",
     ">>> x = 1", "... y", "In [1]: x", "return", "\\", "x = \\", "class A:",
     "    def test_in(self):", '_cell("by hand")', "@tracked_test('mine')", 'setup_telemetry("D1")',
-    "print('Passed!')", "text = 'é 月 🚀 \\u00e9'", "text = '_cell(1)'", "x\r", "\x0c", "\u2028", "%time x", "%%R",
+    "print('Passed!')", "text = 'é 月 🚀 \\u00e9'", "text = '_cell(1)'", "x\r", "\x0c", "\u2028",
+    "%time x", "%%R",
     'f"{x}"', "lambda: 0", "for x in []:", "else:", "@property",
 )  # fmt: skip
 """Lines of cells; put together at random they are Python, or nearly."""

@@ -77,4 +77,4 @@ def _sections_without_test(cells: Sequence[Cell], sources: Sequence[str]) -> Ite
             for number in section
         )
         if has_code and not is_tested and not any(_NO_TEST in cells[n].tags for n in section):
-            yield f"{heading.text!r} has no test"
+            yield f"{heading.text!r} has no test; a cell tagged {_NO_TEST} says that it needs none"

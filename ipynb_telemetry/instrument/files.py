@@ -76,9 +76,10 @@ def planned_for(path: Path, planned: Planned) -> Plan:
 def done(path: Path, planned: Planned) -> Plan:
     """Plan, and do it; a file in which nothing changes is not touched."""
     with path.open("rb") as file:
+        before = os.fstat(file.fileno())
         plan = planned(file)
         if plan.edits:
-            replace_edited(path, file, plan.edits)
+            replace_edited(path, file, before, plan.edits)
     return plan
 
 

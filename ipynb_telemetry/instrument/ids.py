@@ -49,8 +49,9 @@ class Ids:
         return _take(own or self._made_of(number, _digits(cell.text)), self._exercises)
 
     def exercise_of(self, function: str) -> str:
-        """For a test function: its own name."""
-        return _take(function.removeprefix("test_") or function, self._exercises)
+        """For a test function: its own name, `test_light` -> `light`."""
+        name = function.removeprefix("test_")
+        return _take(name if name.isidentifier() else function, self._exercises)
 
     def _made_of(self, number: int, last: str) -> str:
         return f"{self._slugs[number] or 'cell'}-{last}"

@@ -39,7 +39,7 @@ class Raw(NamedTuple):
         return self.start + len(self.text)
 
     def value(self) -> Any:
-        return json.loads(self.text)
+        return json.loads(self.text.decode())
 
 
 class JsonText:
@@ -80,8 +80,11 @@ class JsonText:
 
     def peek(self) -> str:
         """The character with which the next value begins; empty at the end of the file."""
-        self.space()
-        return self._text[self._at : self._at + 1]
+        character = self._text[self._at : self._at + 1]
+        if not character or character in " \t\n\r":
+            self.space()
+            character = self._text[self._at : self._at + 1]
+        return character
 
     def skip(self) -> None:
         """Pass over the next value, and hold no more of it than a window."""
@@ -93,7 +96,6 @@ class JsonText:
 
     def raw(self) -> Raw:
         """Take the next value as one."""
-        self.space()
         start = self._scan()
         text = self._text[start : self._at].encode("latin-1")
         return Raw(self._dropped_bytes + start, text)
@@ -152,8 +154,14 @@ class JsonText:
     def _skip_part(self) -> None:
         """As `skip`; but a list is passed over as one, for its items can be short and many."""
         self.space()
-        if self._skip_in_window() or (self._more() and self._skip_in_window()):
+        if self._skip_in_window():
             return
+        if len(self._text) - self._at < self._window_bytes:
+            if not self._more():
+                self._scan()  # the scanner says what is wrong with it
+                return
+            if self._skip_in_window():
+                return
         if self.peek() == "{":
             for _ in self.members():
                 self._skip_part()
@@ -196,7 +204,7 @@ class JsonText:
 
     def _scan(self) -> int:
         """Pass over the next value as one; where it begins in the window."""
-        self.space()
+        self.peek()
         while True:
             try:
                 _, end = self._decode(self._text, self._at)

@@ -170,14 +170,8 @@ def _cells_of_markdown(lines: Sequence[str], begin: int) -> Iterator[TextCell]:
     at = text_from = begin
     while at < len(lines):
         fence, region = _FENCE.match(lines[at]), _REGION.match(lines[at])
-        two_blank_lines = at > text_from + 1 and not (
-            lines[at - 1].strip() or lines[at - 2].strip()
-        )
-        if two_blank_lines and lines[at].strip():
-            yield from _text_cell(lines, text_from, at)
-            text_from = at
         if region is not None and not region["end"]:
-            yield from _text_cell(lines, text_from, at)
+            yield from _text_cells(lines, text_from, at)
             end = _find(lines, at + 1, rf"<!--\s*#end{region['kind']}\s*-->\s*$")
             kind: Kind = "raw" if region["kind"] == "raw" else "markdown"
             source, metadata = "\n".join(lines[at + 1 : end]), _metadata(region["options"])
@@ -186,7 +180,7 @@ def _cells_of_markdown(lines: Sequence[str], begin: int) -> Iterator[TextCell]:
         elif fence is not None:
             end = _find(lines, at + 1, rf"{fence['fence']}\s*$")
             if fence["language"].lower() in _CELL_LANGUAGES and ".noeval" not in fence["options"]:
-                yield from _text_cell(lines, text_from, at)
+                yield from _text_cells(lines, text_from, at)
                 language = fence["language"].lower()
                 magic = [] if language in _PYTHONS else [f"%%{language}"]
                 source = "\n".join([*magic, *lines[at + 1 : end]])
@@ -195,7 +189,7 @@ def _cells_of_markdown(lines: Sequence[str], begin: int) -> Iterator[TextCell]:
             at = end + 1
         else:
             at += 1
-    yield from _text_cell(lines, text_from, len(lines))
+    yield from _text_cells(lines, text_from, len(lines))
 
 
 # Of the languages that jupytext makes cells of, those with a magic of IPython or common kernels.
@@ -203,6 +197,26 @@ _CELL_LANGUAGES = (
     *_PYTHONS, "python2", "bash", "script", "perl", "javascript", "js", "latex", "markdown",
     "html", "svg", "ruby", "sh", "r", "julia", "sql", "cython", "rust", "sage",
 )  # fmt: skip
+
+
+def _text_cells(lines: Sequence[str], first: int, end: int) -> Iterator[TextCell]:
+    """Two blank lines end a cell of text, where they are in no block of code."""
+    at, blanks, indented = first, 0, False
+    while at < end:
+        line = lines[at]
+        if not line.strip():
+            blanks += not indented
+        elif line.startswith("    ") and (blanks or indented):
+            blanks, indented = 0, True
+        else:
+            if blanks >= 2:  # noqa: PLR2004  # jupytext's rule, said above
+                yield from _text_cell(lines, first, at)
+                first = at
+            blanks, indented = 0, False
+            if (fence := _FENCE.match(line)) is not None:
+                at = _find(lines, at + 1, rf"{fence['fence']}\s*$")
+        at += 1
+    yield from _text_cell(lines, first, end)
 
 
 def _text_cell(lines: Sequence[str], first: int, end: int) -> Iterator[TextCell]:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 from ipynb_telemetry.instrument.cells import Cell
 from ipynb_telemetry.instrument.json_text import JsonText, NotReadableError, Raw
 
+_KEPT_OF_NOTEBOOK = ("kernelspec", "language_info")
 _KEPT = ("cell_type", "id", "language", "metadata", "source", "input")
 
 
@@ -81,8 +82,8 @@ def read_notebook(file: BinaryIO) -> Notebook:
             notebook.cells, notebook.places = [], []
             for _ in text.items():
                 has_cells = _read_worksheet(text, notebook) or has_cells
-        elif key == "metadata":
-            notebook.metadata = _object(text.raw())
+        elif key == "metadata" and text.peek() == "{":
+            notebook.metadata = _read_metadata(text)
         elif key in ("nbformat", "nbformat_minor"):
             numbers[key] = text.raw().value()
         else:
@@ -115,6 +116,17 @@ def _version(numbers: dict[str, Any]) -> tuple[int, int]:
     return version
 
 
+def _read_metadata(text: JsonText) -> dict[str, Any]:
+    """What says the language; the state of widgets can be as large as outputs are."""
+    found = {}
+    for _gap, key, _colon in text.members():
+        if key in _KEPT_OF_NOTEBOOK:
+            found[key] = text.raw().value()
+        else:
+            text.skip()
+    return found
+
+
 def _read_worksheet(text: JsonText, notebook: Notebook) -> bool:
     if text.peek() != "{":
         text.skip()
@@ -143,7 +155,7 @@ def _read_cells(text: JsonText, notebook: Notebook, earlier: int = 0) -> None:
             notebook.places[-1] = Place(
                 place.start, place.end, place.source, place.layout, place.previous_end, start
             )
-        if text.peek() != "{":
+        if text.peek() not in ("{", ""):
             msg = "it is no notebook: a cell is not an object"
             raise NotReadableError(msg)
         cell, source, layout = _read_cell(text, gap)

@@ -30,7 +30,8 @@ _PYTHON_2 = re.compile(
     re.MULTILINE,
 )
 _CELL_CALL = re.compile(r"^[ \t]*_cell\(", re.MULTILINE)
-_ONE_LINE_COMMAND = re.compile(r"[ \t]*(\w+)(?:[ \t]*$|[ \t]+[^\s!=()<>,+*/%^&|])")
+_ONE_LINE_COMMAND = re.compile(r"[ \t]*(\w+)(?:[ \t]*$|[ \t]+[^\s=,])")
+_KEPT_TREES = 64  # a cell is looked at several times, and a large one's tree is large
 _NOT_COMPILED = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
 
 
@@ -207,6 +208,7 @@ def _without_tracking(module: ast.Module) -> str:
     return ast.dump(ast.Module(rest, []))
 
 
+@functools.lru_cache(_KEPT_TREES)
 def _tree_of_transformed(source: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
@@ -216,6 +218,7 @@ def _tree_of_transformed(source: str) -> ast.Module | None:
         return None
 
 
+@functools.lru_cache(_KEPT_TREES)
 def _tree(source: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():

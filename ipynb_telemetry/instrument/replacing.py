@@ -18,12 +18,15 @@ class NotWritableError(OSError):
     """The file stays as it is; the message says why, for a person."""
 
 
-def replace_edited(path: Path, file: BinaryIO, edits: Iterable[Edit]) -> None:
+def replace_edited(
+    path: Path, file: BinaryIO, before: os.stat_result, edits: Iterable[Edit]
+) -> None:
     """Put the edited file in the place of the old one, as a whole.
 
     Args:
         path: A symbolic link stays one: the file it leads to is replaced.
         file: The same file, open; the edits were planned with what it said.
+        before: What the system said of the file when it was opened.
         edits: What changes in it.
 
     Raises:
@@ -31,18 +34,17 @@ def replace_edited(path: Path, file: BinaryIO, edits: Iterable[Edit]) -> None:
         OSError: The disk is full, the folder cannot be written, or the like.
     """
     target = path.resolve()
-    before = os.fstat(file.fileno())
     if not os.access(target, os.W_OK):
         msg = "it is read-only"
         raise NotWritableError(msg)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     neighbour = Path(name)
     try:
+        # Not synced: the common file systems write what a file has before it takes another's
+        # name, and to wait for the disk would take as long as all else together.
         with os.fdopen(handle, "wb") as new:
             for part in _edited(file, edits):
                 new.write(part)
-            new.flush()
-            os.fsync(new.fileno())
         _keep_mode_and_owner(target, neighbour, before)
         _require_the_same(target, before)
         neighbour.replace(target)
