@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.students import Student, exercise_order, students_of
 
 _NOT_LOADED = 1 << 62
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Query(NamedTuple):
@@ -33,6 +34,7 @@ class Notebook:
         sessions: By their ids.
         last_ms: When it was last heard of.
         loaded_since_ms: All sessions heard of since then are here.
+        loaded_days: Spans of time, from and until, whose sessions are here as well.
         looked_at_s: When somebody last looked, on the monotonic clock.
     """
 
@@ -41,6 +43,7 @@ class Notebook:
         self.last_ms = last_ms
         self.sessions: dict[str, SessionFigures] = {}
         self.loaded_since_ms = _NOT_LOADED
+        self.loaded_days: set[tuple[int, int]] = set()
         self.looked_at_s = 0.0
         self._by_name: dict[str, set[str]] = {}  # of each name that a session has or had
         self._versions: dict[str, int] = {}  # of each session; 0 where it is no news
@@ -88,6 +91,7 @@ class Notebook:
         for sess in [each.sess for each in self.sessions.values() if each.last_ms < ms]:
             self._drop(sess)
         self.loaded_since_ms = max(self.loaded_since_ms, ms)
+        self.loaded_days.clear()
 
     def _drop(self, sess: str) -> None:
         for name in self.sessions.pop(sess).names:
@@ -153,4 +157,5 @@ class Notebook:
 
 def iso(ms: int) -> str:
     """Milliseconds since 1970 as ISO 8601 in UTC, as the store has its times."""
-    return datetime.fromtimestamp(ms / 1000, tz=timezone.utc).isoformat(timespec="microseconds")
+    # Not fromtimestamp: Windows knows no time before 1970, and anybody can send one.
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="microseconds")

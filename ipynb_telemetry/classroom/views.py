@@ -214,6 +214,6 @@ def _query(request: Request) -> Query:
 def _milliseconds(text: str | None) -> int | None:
     if not text:
         return None
-    if not text.isdecimal() or len(text) > 15:  # noqa: PLR2004  # the year 33658 is late enough
+    if not text.isdecimal() or len(text) > 14:  # noqa: PLR2004  # the year 5138 is late enough
         raise HTTPException(400, "since and until are milliseconds since 1970")
     return int(text)
