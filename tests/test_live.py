@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,15 @@ def test_a_clock_that_is_far_off_disturbs_nobody(room: Class, year: str) -> None
     room.live._save(wait=True)
 
     assert "ADA" in room.names(Query(since_ms=0))
+
+
+def test_a_clock_that_is_ahead_does_not_hide_the_others(room: Class) -> None:
+    now = datetime.now(tz=timezone.utc)
+    for name, ahead in (("ADA", 0), ("AHEAD", 23)):
+        [event] = Lesson(name, name).cell("a").events
+        room.store_events([event._replace(timestamp=(now + timedelta(hours=ahead)).isoformat())])
+
+    assert room.names() == ["ADA", "AHEAD"]
 
 
 def test_an_event_that_comes_again_is_no_change(room: Class) -> None:

@@ -156,7 +156,8 @@ class Live:
         """`query` with its beginning, all of whose sessions are in memory from now on."""
         since_ms = query.since_ms
         if since_ms is None:
-            since_ms = max(0, notebook.last_ms - LESSON_MS)
+            # A clock that is ahead must not make tomorrow the latest lesson.
+            since_ms = max(0, min(notebook.last_ms, round(time.time() * 1000)) - LESSON_MS)
         if since_ms < notebook.loaded_since_ms:
             if query.until_ms is None:
                 self._load(notebook, since_ms)
