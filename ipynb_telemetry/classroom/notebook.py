@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import NamedTuple
 
 from ipynb_telemetry.classroom.figures import SessionFigures
@@ -49,7 +50,7 @@ class Notebook:
         self._versions: dict[str, int] = {}  # of each session; 0 where it is no news
         self._changed: dict[str, None] = {}  # sessions, that which changed last at the end
         self._forgotten: dict[str, int] = {}
-        self._rows: dict[str, tuple[object, str]] = {}
+        self._rows: dict[str, _Rows] = {}
         self._stale: dict[str, None] = {}  # names whose rows may have changed
         self._order: tuple[int, list[str]] = (0, [])
 
@@ -141,18 +142,30 @@ class Notebook:
         ]
 
     def _students_of(self, name: str, query: Query) -> list[Student]:
-        return students_of(name, self._sessions_of(name, query))
+        return self._rows_for(name, query).students
 
     def _rows_of(self, name: str, query: Query) -> str:
+        return self._rows_for(name, query).text
+
+    def _rows_for(self, name: str, query: Query) -> _Rows:
         sessions = self._sessions_of(name, query)
-        signature = {each.sess: (self._versions[each.sess], each.expected) for each in sessions}
-        kept = self._rows.get(name)
-        if kept is not None and kept[0] == signature:
-            return kept[1]
-        rows = [student.as_json() for student in students_of(name, sessions)]
-        text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
-        self._rows[name] = signature, text
-        return text
+        state = {each.sess: (self._versions[each.sess], each.expected) for each in sessions}
+        rows = self._rows.get(name)
+        if rows is None or rows.state != state:
+            rows = self._rows[name] = _Rows(state, students_of(name, sessions))
+        return rows
+
+
+class _Rows:
+    """All rows of one name, and what is worked out of them, until a session changes."""
+
+    def __init__(self, state: object, students: list[Student]) -> None:
+        self.state, self.students = state, students
+
+    @cached_property
+    def text(self) -> str:
+        rows = [student.as_json() for student in self.students]
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 
 def iso(ms: int) -> str:
