@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -91,8 +92,11 @@ class _Views:
         """Server-sent events: first the class as it is, or what a page missed; then changes."""
         query = _query(request)
         seen = request.headers.get("Last-Event-ID") or request.query_params.get("seen") or ""
-        boot, _, version = seen.partition("-")
+        boot, _, rest = seen.partition("-")
+        version, _, notebook = rest.partition("-")
         after = int(version) if boot == self._live.boot and version.isdecimal() else 0
+        if after and not query.notebook:  # another one may be the latest by now
+            query = query._replace(notebook=unquote(notebook))
         return StreamingResponse(
             self._told(query, after),
             media_type="text/event-stream",
@@ -119,8 +123,8 @@ class _Views:
 
     def _event(self, changes: Changes, *, whole: bool) -> str:
         name = "class" if whole else "change"
-        version = f"{self._live.boot}-{changes.version}"
-        return f"event: {name}\nid: {version}\ndata: {_as_text(changes)}\n\n"
+        seen = f"{self._live.boot}-{changes.version}-{quote(changes.notebook)}"
+        return f"event: {name}\nid: {seen}\ndata: {_as_text(changes)}\n\n"
 
     async def snapshot(self, request: Request) -> Response:
         """The class as it is, once."""
