@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +45,11 @@ def post(collector: CollectorProcess, lesson: Lesson) -> None:
 
 def next_told(collector: CollectorProcess, seen: str = "") -> Told:
     """The first message of a new stream that is about the class."""
+    return next(all_told(collector, seen))
+
+
+def all_told(collector: CollectorProcess, seen: str = "") -> Generator[Told, None, None]:
+    """Its messages that are about the class."""
     headers = {"Authorization": f"Bearer {collector.token}", "Last-Event-ID": seen}
     address = f"{collector.url}/api/stream"
     with requests.get(address, headers=headers, stream=True, timeout=20) as stream:
@@ -53,8 +58,7 @@ def next_told(collector: CollectorProcess, seen: str = "") -> Told:
             name, _, value = line.partition(": ")
             fields[name] = value
             if not line and fields.get("event") in {"class", "change"}:
-                return Told(fields["event"], fields["id"], json.loads(fields["data"]))
-    raise AssertionError
+                yield Told(fields["event"], fields["id"], json.loads(fields["data"]))
 
 
 def test_a_page_that_comes_back_stays_with_its_notebook(collector: CollectorProcess) -> None:
@@ -70,6 +74,20 @@ def test_a_page_that_comes_back_stays_with_its_notebook(collector: CollectorProc
 
     assert (again.event, again.data["notebook"]) == ("change", "one\nof two")
     assert [*again.data["students"]] == ["ADA"]
+
+
+def test_a_page_left_open_overnight_shows_the_new_lesson_alone(
+    collector: CollectorProcess,
+) -> None:
+    post(collector, Lesson("ADA", "aaaaaaaa").cell("a"))
+    told = all_told(collector)
+    assert [*next(told).data["students"]] == ["ADA"]
+
+    post(collector, Lesson("BEN", "bbbbbbbb", at_minutes=24 * 60).cell("a"))
+
+    new_lesson = next(told)
+    assert (new_lesson.event, [*new_lesson.data["students"]]) == ("class", ["BEN"])
+    told.close()
 
 
 def test_a_page_of_another_run_is_told_all(collector: CollectorProcess) -> None:

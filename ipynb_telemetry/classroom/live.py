@@ -52,6 +52,8 @@ class Changes(NamedTuple):
     """All, in notebook order."""
     notebooks: list[tuple[str, int]]
     """Each with when it was last heard of, in milliseconds since 1970; the latest first."""
+    since_ms: int = 0
+    """From when on sessions are shown: it moves with the latest lesson."""
 
 
 class Live:
@@ -127,6 +129,7 @@ class Live:
                     ((each.name, each.last_ms) for each in self._notebooks.values()),
                     key=lambda each: (-each[1], each[0]),
                 ),
+                query.since_ms or 0,
             )
 
     def about(self, query: Query, figures: Callable[[list[Student]], _Figures]) -> _Figures:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from importlib import resources
@@ -23,7 +24,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from ipynb_telemetry.classroom.figures import epoch_ms
-from ipynb_telemetry.classroom.live import Changes, Live
+from ipynb_telemetry.classroom.live import LESSON_MS, Changes, Live
 from ipynb_telemetry.classroom.notebook import Query
 from ipynb_telemetry.classroom.store import Store
 from ipynb_telemetry.classroom.students import Student
@@ -104,6 +105,7 @@ class _Views:
         )
 
     async def _told(self, query: Query, after: int) -> AsyncIterator[str]:
+        since_ms = 0 if after == 0 else await run_in_threadpool(self._since, query)
         yield f"retry: {_RETRY_MS}\n\n"
         with self._live.listening() as news:
             while not self._live.ended:
@@ -111,6 +113,11 @@ class _Views:
                 news.clear()
                 began_s = time.monotonic()
                 changes = await run_in_threadpool(self._live.changes, query, after)
+                if after and changes.since_ms - since_ms > LESSON_MS:  # a page left open overnight
+                    after = 0
+                    changes = await run_in_threadpool(self._live.changes, query, after)
+                if after == 0:
+                    since_ms = changes.since_ms
                 if changes.notebook:
                     query = query._replace(notebook=changes.notebook)
                 if after == 0 or changes.students:
@@ -120,6 +127,9 @@ class _Views:
                 await asyncio.sleep(max(MIN_GAP_S, took_s / _BUSY_SHARE))
                 while not await _set_within(news, _ALIVE_EVERY_S):
                     yield "event: alive\ndata: 1\n\n"
+
+    def _since(self, query: Query) -> int:
+        return self._live.changes(query, sys.maxsize).since_ms
 
     def _event(self, changes: Changes, *, whole: bool) -> str:
         name = "class" if whole else "change"
