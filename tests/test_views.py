@@ -90,6 +90,18 @@ def test_a_page_left_open_overnight_shows_the_new_lesson_alone(
     told.close()
 
 
+def test_a_page_that_slept_overnight_shows_the_new_lesson_alone(
+    collector: CollectorProcess,
+) -> None:
+    post(collector, Lesson("ADA", "aaaaaaaa").cell("a"))
+    told = next_told(collector)
+
+    post(collector, Lesson("BEN", "bbbbbbbb", at_minutes=24 * 60).cell("a"))
+
+    new_lesson = next_told(collector, told.seen)
+    assert (new_lesson.event, [*new_lesson.data["students"]]) == ("class", ["BEN"])
+
+
 def test_a_page_of_another_run_is_told_all(collector: CollectorProcess) -> None:
     post(collector, Lesson("ADA", "aaaaaaaa").cell("a"))
     told = next_told(collector)

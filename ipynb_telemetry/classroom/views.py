@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from importlib import resources
@@ -93,19 +92,19 @@ class _Views:
         """Server-sent events: first the class as it is, or what a page missed; then changes."""
         query = _query(request)
         seen = request.headers.get("Last-Event-ID") or request.query_params.get("seen") or ""
-        boot, _, rest = seen.partition("-")
-        version, _, notebook = rest.partition("-")
-        after = int(version) if boot == self._live.boot and version.isdecimal() else 0
-        if after and not query.notebook:  # another one may be the latest by now
+        boot, version, since, notebook = [*seen.split("-", 3), "", "", "", ""][:4]
+        known = boot == self._live.boot and version.isdecimal() and since.isdecimal()
+        after, since_ms = (int(version), int(since)) if known else (0, 0)
+        if known and not query.notebook:  # another one may be the latest by now
             query = query._replace(notebook=unquote(notebook))
         return StreamingResponse(
-            self._told(query, after),
+            self._told(query, after, since_ms),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
-    async def _told(self, query: Query, after: int) -> AsyncIterator[str]:
-        since_ms = 0 if after == 0 else await run_in_threadpool(self._since, query)
+    async def _told(self, query: Query, after: int, since_ms: int) -> AsyncIterator[str]:
+        """What is new after version `after`, of a page that shows sessions from then on."""
         yield f"retry: {_RETRY_MS}\n\n"
         with self._live.listening() as news:
             while not self._live.ended:
@@ -113,7 +112,7 @@ class _Views:
                 news.clear()
                 began_s = time.monotonic()
                 changes = await run_in_threadpool(self._live.changes, query, after)
-                if after and changes.since_ms - since_ms > LESSON_MS:  # a page left open overnight
+                if after and changes.since_ms - since_ms > LESSON_MS:  # left open overnight
                     after = 0
                     changes = await run_in_threadpool(self._live.changes, query, after)
                 if after == 0:
@@ -121,19 +120,16 @@ class _Views:
                 if changes.notebook:
                     query = query._replace(notebook=changes.notebook)
                 if after == 0 or changes.students:
-                    yield self._event(changes, whole=after == 0)
+                    yield self._event(changes, since_ms, whole=after == 0)
                     after = changes.version if changes.notebook else 0
                 took_s = time.monotonic() - began_s
                 await asyncio.sleep(max(MIN_GAP_S, took_s / _BUSY_SHARE))
                 while not await _set_within(news, _ALIVE_EVERY_S):
                     yield "event: alive\ndata: 1\n\n"
 
-    def _since(self, query: Query) -> int:
-        return self._live.changes(query, sys.maxsize).since_ms
-
-    def _event(self, changes: Changes, *, whole: bool) -> str:
+    def _event(self, changes: Changes, since_ms: int, *, whole: bool) -> str:
         name = "class" if whole else "change"
-        seen = f"{self._live.boot}-{changes.version}-{quote(changes.notebook)}"
+        seen = f"{self._live.boot}-{changes.version}-{since_ms}-{quote(changes.notebook)}"
         return f"event: {name}\nid: {seen}\ndata: {_as_text(changes)}\n\n"
 
     async def snapshot(self, request: Request) -> Response:
