@@ -31,7 +31,7 @@ from load_senders import Post, a_post, send_all
 from ipynb_telemetry.classroom.play import a_class
 from ipynb_telemetry.events import message
 
-_BATCH = 100
+_BATCH, _CONNECTIONS = 100, 30
 _MAX_COMPARED = 20_000
 _SINGLES, _SINGLE_CONNECTIONS = 3_000, 50
 _EVENT_EVERY_S = 5.0  # of each student, in the lesson that is played at a lesson's pace
@@ -60,7 +60,8 @@ def main() -> None:
         folder = Path(name)
         compare(folder, asked.rounds)
         _say(
-            "\n| students | events | events/s | p50 to page | p99 to page | memory | all there, once |"
+            "\n| students | events | events/s | p50 to page | p99 to page "
+            "| memory: start, most, end | all there, once |"
         )
         _say("|---|---|---|---|---|---|---|")
         for students in asked.students:
@@ -105,7 +106,7 @@ def _rates(
     single, batched = messages[:_SINGLES], messages[_SINGLES:]
     batches = [a_post(part, api_key) for part in _parts(batched, _BATCH)]
     singles = [a_post([each], api_key) for each in single]
-    in_batches_s = asyncio.run(send_all(port, _dealt(batches, 8), keep_alive=keep_alive))
+    in_batches_s = asyncio.run(send_all(port, _dealt(batches, _CONNECTIONS), keep_alive=keep_alive))
     singly_s = asyncio.run(
         send_all(port, _dealt(singles, _SINGLE_CONNECTIONS), keep_alive=keep_alive)
     )
