@@ -51,6 +51,7 @@ class CollectorProcess:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
+        greetings = self._greetings() if self.said.exists() else 0
         command = [sys.executable, "-m", "ipynb_telemetry", "serve", "--port", str(self.port)]
         with self.said.open("ab") as said:
             self._process = subprocess.Popen(
@@ -60,7 +61,7 @@ class CollectorProcess:
                 stderr=said,
             )
         deadline = time.monotonic() + _START_WITHIN_S
-        while not listens(self.port):
+        while self._greetings() == greetings or not listens(self.port):
             assert self._process.poll() is None, self.said.read_text("utf-8")
             assert time.monotonic() < deadline, "it does not listen"
             self._a_moment()
@@ -97,6 +98,9 @@ class CollectorProcess:
         process, self._process = self._process, None
         os.kill(process.pid, number)
         return process.wait(20)
+
+    def _greetings(self) -> int:
+        return self.said.read_bytes().count(b"Ctrl-C ends")
 
     def _a_moment(self) -> None:
         assert self._process is not None

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from capture_server import CaptureServer
 from collectors import CollectorProcess
 from waiting import wait_until
 
@@ -398,3 +399,22 @@ def test_a_database_that_cannot_be_used_is_said(tmp_path: Path) -> None:
         collector.start()
 
     assert "Traceback" not in collector.said.read_text("utf-8")
+
+
+def test_forwarding_under_a_key_that_posthog_has_never_seen_is_refused(tmp_path: Path) -> None:
+    collector = CollectorProcess(tmp_path, "--forward", "http://127.0.0.1:1")
+
+    with pytest.raises(AssertionError, match="Give your project's: --api-key"):
+        collector.start()
+
+
+def test_what_is_collected_is_passed_on(tmp_path: Path, server: CaptureServer) -> None:
+    options = ("--forward", f"{server.url}/", "--api-key", "phc_project")
+    with CollectorProcess(tmp_path, *options) as collector:
+        collector.api_key = "phc_project"
+        assert collector.post([an_event(4)]).status_code == 200
+
+        wait_until(lambda: server.events)
+
+    assert [event["uuid"] for event in server.events] == [UUID.format(4)]
+    assert server.requests[0].api_key == "phc_project"

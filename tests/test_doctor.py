@@ -223,11 +223,12 @@ def test_turned_off_nothing_is_asked_or_sent(server: CaptureServer, state_dir: P
 def test_damaged_lines_are_passed_over(server: CaptureServer, state_dir: Path) -> None:
     a_dead_session(state_dir, server.url)
     (file,) = folder_of(state_dir, "dead0001").glob("*.jsonl")
-    file.write_bytes(b"\x00\xff{\n" + file.read_bytes() + b'{"event": "torn')
+    lines = file.read_bytes().replace(b'"timestamp":"20', b'"timestamp":"no date 20')
+    file.write_bytes(b"\x00\xff{\n" + lines + b'{"event": "torn')
     (state_dir / "set-aside").mkdir()
     (state_dir / "set-aside" / "abcdef01.jsonl").write_bytes(b"\xff\n[]\n")
 
     ran = doctor(server)
 
-    assert "3 events of D3, session dead0001" in ran.stdout
+    assert "3 events of D3, session dead0001 (OMAR), since no date 20" in ran.stdout
     assert ran.stderr == ""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def rows_of(changes: Changes, name: str) -> list[dict[str, object]]:
 
 
 def test_before_the_first_event_there_is_nothing(room: Class) -> None:
-    assert room.live.changes(Query())[1:] == ("", {}, [], [])
+    assert room.live.changes(Query())[1:5] == ("", {}, [], [])
 
 
 def test_what_is_stored_is_in_the_view(room: Class) -> None:
@@ -82,6 +83,26 @@ def test_only_what_has_changed_since_is_told(room: Class) -> None:
     room.store_all(ben, only=slice(1, None))
 
     assert room.names(after=seen) == ["BEN"]
+
+
+@pytest.mark.parametrize("year", ["0001", "1969", "9999"])
+def test_a_clock_that_is_far_off_disturbs_nobody(room: Class, year: str) -> None:
+    [event] = Lesson("MALLORY", "cccccccc").cell("a").events
+    room.store_events([event._replace(timestamp=f"{year}-06-01T00:00:00+00:00")])
+
+    room.store_all(Lesson("ADA", "aaaaaaaa").cell("a"))
+    room.live._save(wait=True)
+
+    assert "ADA" in room.names(Query(since_ms=0))
+
+
+def test_a_clock_that_is_ahead_does_not_hide_the_others(room: Class) -> None:
+    now = datetime.now(tz=timezone.utc)
+    for name, ahead in (("ADA", 0), ("AHEAD", 23)):
+        [event] = Lesson(name, name).cell("a").events
+        room.store_events([event._replace(timestamp=(now + timedelta(hours=ahead)).isoformat())])
+
+    assert room.names() == ["ADA", "AHEAD"]
 
 
 def test_an_event_that_comes_again_is_no_change(room: Class) -> None:
@@ -191,6 +212,24 @@ def test_a_date_shows_what_was_then(room: Class, restarted: bool) -> None:
     assert room.names(day) == ["LAST-WEEK"]
     assert room.names(Query(since_ms=0)) == ["LAST-WEEK", "TODAY"]
     assert room.names() == ["TODAY"]
+
+
+def test_a_day_long_ago_is_read_without_all_that_came_since(
+    room: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "MAX_SESSIONS", 2)
+    week_minutes = 7 * 24 * 60
+    weeks = [
+        Lesson(f"WEEK-{week}", f"{week:08x}", at_minutes=week * week_minutes) for week in range(9)
+    ]
+    room.store_all(*[week.cell("a") for week in weeks])
+    room.end()
+    room.begin()
+
+    day = Query(since_ms=BEGAN_MS + 7 * 24 * HOUR_MS, until_ms=BEGAN_MS + 8 * 24 * HOUR_MS)
+
+    assert room.names(day) == ["WEEK-1"]
+    assert room.names(day) == ["WEEK-1"]
 
 
 def test_a_cohort_and_a_notebook_show_theirs_alone(room: Class) -> None:

@@ -199,20 +199,29 @@ def test_what_the_server_does_not_take_is_sent_again(server: CaptureServer) -> N
     assert [event["uuid"] for event in server.events] == [each.record["uuid"] for each in lesson]
 
 
+class EndsWhereItWouldWait(threading.Event):
+    """Set as soon as somebody waits for it for any time."""
+
+    waited_s = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if timeout:
+            self.waited_s = timeout
+            self.set()
+        return self.is_set()
+
+
 def test_what_has_gone_by_is_sent_at_once_while_the_rest_waits_for_its_time(
     server: CaptureServer,
 ) -> None:
     lesson = [*a_class(10, began=BEGAN)]
     gone_by = [each for each in lesson if each.at_s <= 600]
-    stop = threading.Event()
+    stop = EndsWhereItWouldWait()
 
-    playing = in_a_thread(play, lesson, posting_to(server), stop=stop, already_s=600, clock=Clock())
+    taken = play(lesson, posting_to(server), stop=stop, already_s=600, clock=Clock())
 
-    wait_until(lambda: len(server.events) == len(gone_by))
-    stop.set()
-    playing.join(10)
-    assert not playing.is_alive()
-    assert 0 < len(server.events) == len(gone_by) < len(lesson)
+    assert 0 < taken == len(server.events) == len(gone_by) < len(lesson)
+    assert stop.waited_s == pytest.approx(lesson[taken].at_s - 600)
 
 
 def posting_to(server: CaptureServer) -> Callable[[list[dict[str, Any]]], bool]:

@@ -31,6 +31,7 @@ SAVE_EVERY_S = 15.0  # what a kill costs is to apply the events of this time aga
 MAX_SESSIONS = 3_000  # that are read from the store for one view: those heard of last
 LESSON_MS = 12 * 3600 * 1000  # what is called one lesson, where nobody has chosen a date
 _OLD_MS = 24 * 3600 * 1000
+_GOES_ON_MS = 48 * 3600 * 1000  # a session may, beyond the day that somebody looks at
 _CATCH_UP_EVENTS = 1_000  # at once, so that a view may look in between
 _WARM_ROWS = 20
 _UNSEEN_S = 600.0  # after so long without a look, old sessions are dropped from memory
@@ -51,6 +52,8 @@ class Changes(NamedTuple):
     """All, in notebook order."""
     notebooks: list[tuple[str, int]]
     """Each with when it was last heard of, in milliseconds since 1970; the latest first."""
+    since_ms: int = 0
+    """From when on sessions are shown: it moves with the latest lesson."""
 
 
 class Live:
@@ -126,6 +129,7 @@ class Live:
                     ((each.name, each.last_ms) for each in self._notebooks.values()),
                     key=lambda each: (-each[1], each[0]),
                 ),
+                query.since_ms or 0,
             )
 
     def about(self, query: Query, figures: Callable[[list[Student]], _Figures]) -> _Figures:
@@ -155,16 +159,27 @@ class Live:
         """`query` with its beginning, all of whose sessions are in memory from now on."""
         since_ms = query.since_ms
         if since_ms is None:
-            since_ms = max(0, notebook.last_ms - LESSON_MS)
+            # A clock that is ahead must not make tomorrow the latest lesson.
+            since_ms = max(0, min(notebook.last_ms, round(time.time() * 1000)) - LESSON_MS)
         if since_ms < notebook.loaded_since_ms:
-            rows = self._store.read_figures(
-                notebook=notebook.name, since=iso(since_ms), limit=MAX_SESSIONS
-            )
-            for row in rows:
-                if row.sess not in notebook.sessions:
-                    notebook.add(self._read_back(row))
-            notebook.loaded_since_ms = since_ms
+            if query.until_ms is None:
+                self._load(notebook, since_ms)
+                notebook.loaded_since_ms = since_ms
+            elif (since_ms, query.until_ms) not in notebook.loaded_days:
+                self._load(notebook, since_ms, query.until_ms + _GOES_ON_MS)
+                notebook.loaded_days.add((since_ms, query.until_ms))
         return query._replace(since_ms=since_ms)
+
+    def _load(self, notebook: Notebook, since_ms: int, until_ms: int | None = None) -> None:
+        rows = self._store.read_figures(
+            notebook=notebook.name,
+            since=iso(since_ms),
+            until=None if until_ms is None else iso(until_ms),
+            limit=MAX_SESSIONS,
+        )
+        for row in rows:
+            if row.sess not in notebook.sessions:
+                notebook.add(self._read_back(row))
 
     def forget(self, student: str) -> None:
         """Drop all sessions in which a name stands; after the store has."""
@@ -227,10 +242,13 @@ class Live:
             self._version += 1
             changed: dict[str, tuple[Notebook, SessionFigures]] = {}
             for event_id, event in batch:
-                if event.sess and event.seq is not None:
-                    notebook, figures = self._session_of(event)
-                    if figures.apply(event):
-                        changed[event.sess] = notebook, figures
+                try:
+                    if event.sess and event.seq is not None:
+                        notebook, figures = self._session_of(event)
+                        if figures.apply(event):
+                            changed[event.sess] = notebook, figures
+                except Exception:  # one event must not keep the others from being seen
+                    log.exception("event %s is stored, but not in the views", event.uuid)
                 self._upto = max(self._upto, event_id)
             for sess, (notebook, figures) in changed.items():
                 notebook.has_changed(figures, self._version)

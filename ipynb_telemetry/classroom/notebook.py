@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import NamedTuple
 
 from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.students import Student, exercise_order, students_of
 
 _NOT_LOADED = 1 << 62
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Query(NamedTuple):
@@ -33,6 +35,7 @@ class Notebook:
         sessions: By their ids.
         last_ms: When it was last heard of.
         loaded_since_ms: All sessions heard of since then are here.
+        loaded_days: Spans of time, from and until, whose sessions are here as well.
         looked_at_s: When somebody last looked, on the monotonic clock.
     """
 
@@ -41,12 +44,13 @@ class Notebook:
         self.last_ms = last_ms
         self.sessions: dict[str, SessionFigures] = {}
         self.loaded_since_ms = _NOT_LOADED
+        self.loaded_days: set[tuple[int, int]] = set()
         self.looked_at_s = 0.0
         self._by_name: dict[str, set[str]] = {}  # of each name that a session has or had
         self._versions: dict[str, int] = {}  # of each session; 0 where it is no news
         self._changed: dict[str, None] = {}  # sessions, that which changed last at the end
         self._forgotten: dict[str, int] = {}
-        self._rows: dict[str, tuple[object, str]] = {}
+        self._rows: dict[str, _Rows] = {}
         self._stale: dict[str, None] = {}  # names whose rows may have changed
         self._order: tuple[int, list[str]] = (0, [])
 
@@ -88,6 +92,7 @@ class Notebook:
         for sess in [each.sess for each in self.sessions.values() if each.last_ms < ms]:
             self._drop(sess)
         self.loaded_since_ms = max(self.loaded_since_ms, ms)
+        self.loaded_days.clear()
 
     def _drop(self, sess: str) -> None:
         for name in self.sessions.pop(sess).names:
@@ -137,20 +142,33 @@ class Notebook:
         ]
 
     def _students_of(self, name: str, query: Query) -> list[Student]:
-        return students_of(name, self._sessions_of(name, query))
+        return self._rows_for(name, query).students
 
     def _rows_of(self, name: str, query: Query) -> str:
+        return self._rows_for(name, query).text
+
+    def _rows_for(self, name: str, query: Query) -> _Rows:
         sessions = self._sessions_of(name, query)
-        signature = {each.sess: (self._versions[each.sess], each.expected) for each in sessions}
-        kept = self._rows.get(name)
-        if kept is not None and kept[0] == signature:
-            return kept[1]
-        rows = [student.as_json() for student in students_of(name, sessions)]
-        text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
-        self._rows[name] = signature, text
-        return text
+        state = {each.sess: (self._versions[each.sess], each.expected) for each in sessions}
+        rows = self._rows.get(name)
+        if rows is None or rows.state != state:
+            rows = self._rows[name] = _Rows(state, students_of(name, sessions))
+        return rows
+
+
+class _Rows:
+    """All rows of one name, and what is worked out of them, until a session changes."""
+
+    def __init__(self, state: object, students: list[Student]) -> None:
+        self.state, self.students = state, students
+
+    @cached_property
+    def text(self) -> str:
+        rows = [student.as_json() for student in self.students]
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 
 def iso(ms: int) -> str:
     """Milliseconds since 1970 as ISO 8601 in UTC, as the store has its times."""
-    return datetime.fromtimestamp(ms / 1000, tz=timezone.utc).isoformat(timespec="microseconds")
+    # Not fromtimestamp: Windows knows no time before 1970, and anybody can send one.
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="microseconds")

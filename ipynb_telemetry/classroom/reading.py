@@ -118,6 +118,7 @@ class Reader:
         notebook: str | None = None,
         sess: str | None = None,
         since: str | None = None,
+        until: str | None = None,
         limit: int = -1,
     ) -> list[FigureRow]:
         """The figures that were kept, those heard of last first.
@@ -126,9 +127,15 @@ class Reader:
             notebook: Only those of this notebook.
             sess: Only those of this session.
             since: Only those heard of then or later: ISO 8601, UTC, or its beginning.
+            until: Only those last heard of before: as `since`.
             limit: At most so many; a negative number: all.
         """
-        conditions = {"nb = ?": notebook, "sess = ?": sess, "last >= ?": since}
+        conditions = {
+            "nb = ?": notebook,
+            "sess = ?": sess,
+            "last >= ?": since,
+            "last < ?": until,
+        }
         asked = {sql: value for sql, value in conditions.items() if value is not None}
         where = " AND ".join(asked) or "1"
         query = f"SELECT * FROM figures WHERE {where} ORDER BY last DESC LIMIT ?"  # noqa: S608  # our own words

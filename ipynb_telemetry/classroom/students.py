@@ -91,6 +91,10 @@ class Student:
 
         From the pass before it, or from the beginning of the session, to its first pass.
         """
+        return self._minutes
+
+    @cached_property
+    def _minutes(self) -> dict[str, float]:
         minutes: dict[str, float] = {}
         for session in self.sessions:
             passes = sorted(

@@ -45,9 +45,11 @@ def moment(value: object) -> datetime | None:
 def happened(value: object, received: datetime, skew: timedelta) -> str:
     """When an event happened: by its own word, corrected by `skew`; now if it has none."""
     if not skew and isinstance(value, str) and _AS_WE_KEEP_IT.fullmatch(value):
-        when = moment(value)
-        if when is not None and when - received < _FUTURE:
-            return value  # as every event of ours has it
+        try:
+            if datetime.fromisoformat(value) - received < _FUTURE:
+                return value  # as every event of ours has it
+        except ValueError:  # the 31st of February
+            return received.isoformat()
     when = moment(value)
     if when is None:
         return received.isoformat()

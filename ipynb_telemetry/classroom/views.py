@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -22,7 +23,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from ipynb_telemetry.classroom.figures import epoch_ms
-from ipynb_telemetry.classroom.live import Changes, Live
+from ipynb_telemetry.classroom.live import LESSON_MS, Changes, Live
 from ipynb_telemetry.classroom.notebook import Query
 from ipynb_telemetry.classroom.store import Store
 from ipynb_telemetry.classroom.students import Student
@@ -91,15 +92,19 @@ class _Views:
         """Server-sent events: first the class as it is, or what a page missed; then changes."""
         query = _query(request)
         seen = request.headers.get("Last-Event-ID") or request.query_params.get("seen") or ""
-        boot, _, version = seen.partition("-")
-        after = int(version) if boot == self._live.boot and version.isdecimal() else 0
+        boot, version, since, notebook = [*seen.split("-", 3), "", "", "", ""][:4]
+        known = boot == self._live.boot and version.isdecimal() and since.isdecimal()
+        after, since_ms = (int(version), int(since)) if known else (0, 0)
+        if known and not query.notebook:  # another one may be the latest by now
+            query = query._replace(notebook=unquote(notebook))
         return StreamingResponse(
-            self._told(query, after),
+            self._told(query, after, since_ms),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
-    async def _told(self, query: Query, after: int) -> AsyncIterator[str]:
+    async def _told(self, query: Query, after: int, since_ms: int) -> AsyncIterator[str]:
+        """What is new after version `after`, of a page that shows sessions from then on."""
         yield f"retry: {_RETRY_MS}\n\n"
         with self._live.listening() as news:
             while not self._live.ended:
@@ -107,20 +112,25 @@ class _Views:
                 news.clear()
                 began_s = time.monotonic()
                 changes = await run_in_threadpool(self._live.changes, query, after)
+                if after and changes.since_ms - since_ms > LESSON_MS:  # left open overnight
+                    after = 0
+                    changes = await run_in_threadpool(self._live.changes, query, after)
+                if after == 0:
+                    since_ms = changes.since_ms
                 if changes.notebook:
                     query = query._replace(notebook=changes.notebook)
                 if after == 0 or changes.students:
-                    yield self._event(changes, whole=after == 0)
+                    yield self._event(changes, since_ms, whole=after == 0)
                     after = changes.version if changes.notebook else 0
                 took_s = time.monotonic() - began_s
                 await asyncio.sleep(max(MIN_GAP_S, took_s / _BUSY_SHARE))
                 while not await _set_within(news, _ALIVE_EVERY_S):
                     yield "event: alive\ndata: 1\n\n"
 
-    def _event(self, changes: Changes, *, whole: bool) -> str:
+    def _event(self, changes: Changes, since_ms: int, *, whole: bool) -> str:
         name = "class" if whole else "change"
-        version = f"{self._live.boot}-{changes.version}"
-        return f"event: {name}\nid: {version}\ndata: {_as_text(changes)}\n\n"
+        seen = f"{self._live.boot}-{changes.version}-{since_ms}-{quote(changes.notebook)}"
+        return f"event: {name}\nid: {seen}\ndata: {_as_text(changes)}\n\n"
 
     async def snapshot(self, request: Request) -> Response:
         """The class as it is, once."""
@@ -214,6 +224,6 @@ def _query(request: Request) -> Query:
 def _milliseconds(text: str | None) -> int | None:
     if not text:
         return None
-    if not text.isdecimal() or len(text) > 15:  # noqa: PLR2004  # the year 33658 is late enough
+    if not text.isdecimal() or len(text) > 14:  # noqa: PLR2004  # the year 5138 is late enough
         raise HTTPException(400, "since and until are milliseconds since 1970")
     return int(text)

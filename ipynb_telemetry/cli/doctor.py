@@ -113,15 +113,21 @@ def _show_waiting(state_folder: Path) -> bool:
 
 
 def _lines(waiting: Waiting) -> Iterator[str]:
-    since = datetime.fromisoformat(waiting.since).astimezone()
     who = waiting.student or "no name yet"
     yield (
         f"{_events(waiting.events)} of {waiting.notebook}, session {waiting.sess} ({who}), "
-        f"since {since:%Y-%m-%d %H:%M}"
+        f"since {_local_time(waiting.since)}"
     )
     for host, _ in waiting.destinations:
         yield f"  for {host or 'no server: none was set that can be used'}"
     yield f"  {_why(waiting)}"
+
+
+def _local_time(timestamp: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(timestamp).astimezone():%Y-%m-%d %H:%M}"
+    except ValueError:  # from a file that is damaged
+        return timestamp
 
 
 def _why(waiting: Waiting) -> str:

@@ -76,7 +76,7 @@ def _serve(collector: Collector, listener: socket.socket, host: str, forward: st
         typer.echo(f"Everything is passed on to {forward}.")
     with contextlib.suppress(KeyboardInterrupt):
         collector.run(listener)
-    typer.echo(f"\nGoodbye. {store.count()} events are in {store.path}.")
+    typer.echo(f"\nGoodbye. Events in {store.path}: {store.count():,}.")
     return 0
 
 

@@ -1,0 +1,110 @@
+"""What the collector is measured beside: the bare database, and a plain receiver in Flask."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import multiprocessing
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from collectors import free_port, listens
+from load_senders import a_post
+
+from ipynb_telemetry.classroom.protocol import read_v0
+from ipynb_telemetry.classroom.store import Store
+
+_COMMIT_EVERY = 1_000
+
+
+def bare_executemany(folder: Path, messages: Sequence[dict[str, Any]]) -> float:
+    """The limit: the same rows into the same tables by one `executemany`, nothing else.
+
+    Returns:
+        Events a second; with a commit, on the disk, every thousand events.
+    """
+    path = folder / "bare.sqlite"
+    Store(path).close()  # the same schema
+    body = gzip.decompress(a_post(messages, "key").wire.partition(b"\r\n\r\n")[2])
+    events = read_v0(body, api_key="key", received=datetime.now(tz=timezone.utc), max_bytes=1 << 30)
+    rows = [
+        (number, bytes.fromhex(event.uuid.replace("-", "")), *event[1:])
+        for number, event in enumerate(events)
+    ]
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        began = time.perf_counter()
+        for start in range(0, len(rows), _COMMIT_EVERY):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(
+                f"INSERT OR IGNORE INTO events VALUES ({','.join('?' * 12)})",  # noqa: S608  # question marks
+                rows[start : start + _COMMIT_EVERY],
+            )
+            connection.execute("COMMIT")
+        return len(rows) / (time.perf_counter() - began)
+
+
+@contextmanager
+def flask_receiver(folder: Path) -> Iterator[int]:
+    """A plain receiver: Flask, a thread a request, one database, a commit a request.
+
+    It is asked for less than the collector: what it has said 200 to may go in a power cut.
+
+    Returns:
+        Its port.
+    """
+    port = free_port()
+    process = multiprocessing.get_context("spawn").Process(
+        target=_serve_flask, args=(port, folder / "flask.sqlite"), daemon=True
+    )
+    process.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not listens(port):
+            if time.monotonic() > deadline:
+                msg = "Flask does not listen"
+                raise RuntimeError(msg)
+            process.join(0.05)
+        yield port
+    finally:
+        process.kill()
+        process.join()
+
+
+def _serve_flask(port: int, path: Path) -> None:
+    from flask import Flask, request  # noqa: PLC0415  # in its own process alone
+    from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: PLC0415
+
+    class Handler(WSGIRequestHandler):
+        disable_nagle_algorithm = True  # or each answer would wait 40 ms for its second half
+
+    app = Flask("receiver")
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(
+        "CREATE TABLE events (uuid TEXT PRIMARY KEY, event, distinct_id, timestamp, properties)"
+    )
+    lock = threading.Lock()
+
+    @app.post("/batch/")
+    def batch() -> dict[str, int]:
+        rows = [
+            (e["uuid"], e["event"], e["distinct_id"], e["timestamp"], json.dumps(e["properties"]))
+            for e in json.loads(gzip.decompress(request.get_data()))["batch"]
+        ]
+        with lock:
+            connection.execute("BEGIN")
+            connection.executemany("INSERT OR IGNORE INTO events VALUES (?,?,?,?,?)", rows)
+            connection.execute("COMMIT")
+        return {"status": 1}
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    make_server("127.0.0.1", port, app, threaded=True, request_handler=Handler).serve_forever()
