@@ -241,7 +241,7 @@ Exit status 2: a file could not be read or written, or was refused by name; all 
 
 
 @app.command(help=_INSTRUMENT_HELP)
-def instrument(  # noqa: PLR0917  # typer's way to say what a command takes
+def instrument(
     paths: Annotated[
         list[Path], typer.Argument(help="Notebooks, jupytext's .py and .md, and folders of them.")
     ],
