@@ -49,10 +49,14 @@ def test_events_that_come_later_follow(store: Store, server: CaptureServer) -> N
     for number in range(3):
         store.submit([a_stored_event(seq=number) for _ in range(300)]).result()
         forward.wake()
-        wait_until(lambda number=number: len(server.events) == 300 * (number + 1))
+        _wait_for(server, 300 * (number + 1))
     forward.close()
 
     assert len(server.distinct()) == 900
+
+
+def _wait_for(server: CaptureServer, events: int) -> None:
+    wait_until(lambda: len(server.events) == events)
 
 
 def test_an_outage_costs_nothing(store: Store, server: CaptureServer) -> None:

@@ -42,7 +42,7 @@ Applied: TypeAlias = Callable[[Sequence[tuple[int, StoredEvent]]], None]
 _MAX_GROUP_EVENTS = 10_000  # of one commit, so that none waits long for its answer
 # Many rows in one statement are written without a return to Python after each: in half as
 # much time again as executemany has, and other threads run meanwhile.
-_ROWS_AT_ONCE = (512, 64, 8, 1)
+_ROWS_AT_ONCE = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 _ROW = "(?,?,?,?,?,?,?,?,?,?,?,?)"
 _INSERT = {
     rows: f"INSERT OR IGNORE INTO events ({COLUMNS}) VALUES {','.join([_ROW] * rows)}"  # noqa: S608  # our own words
