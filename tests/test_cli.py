@@ -40,7 +40,7 @@ def options_of(command: str) -> set[str]:
 
 
 def test_the_commands_are_those_that_are_promised() -> None:
-    assert [*COMMANDS] == ["demo", "serve", "export", "forget", "doctor"]
+    assert [*COMMANDS] == ["demo", "serve", "export", "forget", "doctor", "instrument"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

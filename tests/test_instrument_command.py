@@ -293,7 +293,7 @@ def test_help_says_what_each_exit_status_means() -> None:
     shown = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
 
     for status in ("0", "1", "2"):
-        assert f"Exit status {status}: " in shown.stdout
+        assert f"\n    {status}  " in shown.stdout
 
 
 def test_each_hook_for_pre_commit_runs(folder: Path) -> None:

@@ -12,6 +12,13 @@ from ipynb_telemetry import events
 from ipynb_telemetry.settings import why_bad_host
 
 # The \b keeps the lines of what follows it as they are.
+_INSTRUMENTS_EXIT_CODES = """\b
+Exit codes:
+  0  all is well
+  1  --check: something is not instrumented, ids clash, or an exercise has no test
+  2  a file could not be read or written, or was refused by name; all others are done
+"""
+
 _DOCTORS_EXIT_CODES = """\b
 Exit codes:
   0  all is well
@@ -225,22 +232,7 @@ def doctor(
     raise typer.Exit(run_doctor(host=host, api_key=api_key, send=send))
 
 
-_INSTRUMENT_HELP = """
-Put telemetry into notebooks: the setup cell, and a line for each cell and test.
-
-Lines are added to the text of the file, and no other byte changes. What a notebook has already \
-stays as it is: to give it other settings or ids, take all out with --remove first.
-
-Exit status 0: all is well.
-
-Exit status 1: --check found a notebook that is not instrumented, ids that clash, or an exercise \
-without a test.
-
-Exit status 2: a file could not be read or written, or was refused by name; all others are done.
-"""
-
-
-@app.command(help=_INSTRUMENT_HELP)
+@app.command(epilog=_INSTRUMENTS_EXIT_CODES)
 def instrument(
     paths: Annotated[
         list[Path], typer.Argument(help="Notebooks, jupytext's .py and .md, and folders of them.")
@@ -266,6 +258,12 @@ def instrument(
         typer.Option("--send-code/--no-send-code", help="Whether events carry code previews."),
     ] = None,
 ) -> None:
+    """Put telemetry into notebooks, or take it out again.
+
+    The setup cell is added, and a line for each cell and test, to the text of the file: no
+    other byte changes. What a notebook has already stays as it is: to give it other settings
+    or ids, take all out with --remove first.
+    """
     from ipynb_telemetry.cli.instrument import (  # noqa: PLC0415  # as above
         Wish,
         run_instrument,
