@@ -131,12 +131,18 @@ def outputs(notebook: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     return {cell_id: in_one_piece(outputs) for cell_id, outputs in found.items()}
 
 
+# Before Python 3.11 our frame cannot be taken out of a traceback: IPython says that it hides it.
+HIDES_OURS = "skipping hidden 1 frame" if sys.version_info < (3, 11) else None
+
+
 def in_one_piece(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """`outputs`, with what was printed joined: how it was cut depends on the time of day."""
     joined: list[dict[str, Any]] = []
     for output in outputs:
         if "text" in output:
             output["text"] = "".join(output["text"])
+        if "traceback" in output and HIDES_OURS:
+            output["traceback"] = [each for each in output["traceback"] if HIDES_OURS not in each]
         if joined and output.get("name") == joined[-1].get("name") == "stdout":
             joined[-1]["text"] += output["text"]
         else:
