@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
 from ipynb_telemetry.classroom.protocol import StoredEvent
+from ipynb_telemetry.classroom.times import moment
 
 MAX_RECENT = 10  # attempts of an exercise that are kept with their messages
 MAX_TAIL = 20  # attempts and ends of cells of a session: what it has come to in the end
@@ -249,14 +249,8 @@ _APPLIERS = {
 
 def epoch_ms(timestamp: str) -> int:
     """Milliseconds since 1970 of a time in ISO 8601; 0 where it is none."""
-    try:
-        text = timestamp[:-1] + "+00:00" if timestamp.endswith("Z") else timestamp
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return 0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return round(moment.timestamp() * 1000)
+    when = moment(timestamp)
+    return 0 if when is None else round(when.timestamp() * 1000)
 
 
 def _attempt(seq: int, at_ms: int, own: dict[str, Any]) -> Attempt:
