@@ -289,6 +289,18 @@ def test_a_terminal_shows_how_far_it_is(folder: Path) -> None:
     assert "mars.ipynb: the setup cell" in ran.stdout
 
 
+def test_a_link_that_leads_nowhere_is_refused_by_name_and_the_others_go_on(folder: Path) -> None:
+    (folder / "gone.md").symlink_to(folder / "nowhere")
+    (folder / "mars.ipynb").write_bytes(PLAIN)
+
+    ran = subprocess.run([*COMMAND, str(folder)], capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 2
+    assert "gone.md" in ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert (folder / "mars.ipynb").read_bytes() != PLAIN
+
+
 def test_help_says_what_each_exit_status_means() -> None:
     shown = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
 

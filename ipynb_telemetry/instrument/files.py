@@ -84,10 +84,13 @@ def done(path: Path, planned: Planned) -> Plan:
 
 
 def _is_text_of_jupytext(path: Path) -> bool:
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in SUFFIXES or (path.exists() and not path.is_file()):
         return False
-    with path.open("rb") as file:
-        begin = file.read(_HEADER_BYTES)
+    try:
+        with path.open("rb") as file:
+            begin = file.read(_HEADER_BYTES)
+    except OSError:  # refused by name when its turn comes
+        return True
     if b"jupytext:" in begin:
         return True
     is_paired = path.with_suffix(".ipynb").exists()

@@ -12,7 +12,7 @@ from ipynb_telemetry.notebook_cells import get_cell_tracking_line, quoted
 MARK = "# ipynb-telemetry"
 SETUP_METADATA = {"ipynb_telemetry": {"added": True}}
 # A formatter may have put the call on lines of its own; only the last has the mark then.
-_CALL = r"[ \t]*(?:_cell|@tracked_test)\((?:.*|(?:\r?\n[ \t]+.*)+\r?\n[ \t]*)\)"
+_CALL = r"[ \t]*(?:_cell|@tracked_test)\((?:.*|(?:\r?\n[ \t].*)+\r?\n[ \t]*)\)"
 ADDED_LINE = re.compile(rf"^(?:{_CALL}[ \t]+{MARK}|[ \t]*{TEST_MARKER}.*?)[ \t\r]*$", re.MULTILINE)
 """All that was added to a cell's text, without the newline after it."""
 
