@@ -18,6 +18,8 @@ from ipynb_telemetry.sender import Box, Sender
 SHUTDOWN_S = 2.0
 GATHER_S = 0.05
 """How long an event waits for others: a cell makes several, let them leave together."""
+BETWEEN_S = 0.5
+"""How far apart rounds are at least: sending is Python, and a cell that runs waits for it."""
 _ADOPT_EVERY_S = 60.0
 _SETTLE_EVERY_S = 1.0
 _REST_AFTER_FAILURE_S = 60.0
@@ -68,6 +70,8 @@ class Delivery:
         """The current session's first. Replaced whole: whoever reads it needs no lock."""
         self._current: Box | None = None
         self._last_report: Report | None = None
+        self._sent_until = 0
+        """The round ends when so many events of the current session have left."""
         self._next_adoption_s = 0.0
         self._next_settling_s = math.inf
         self._thread: threading.Thread | None = None
@@ -126,14 +130,15 @@ class Delivery:
         return self._thread is not None and self._thread.ident is not None
 
     def _run(self) -> None:
-        stopping = False
+        stopping, next_s = False, 0.0
         while not stopping:
             self._wake.wait(self._pause_s())
             # Clear first, look second: an event appended in between sets it again.
             self._wake.clear()
-            stopping = self._stopping.wait(GATHER_S)
+            stopping = self._stopping.wait(max(GATHER_S, next_s - time.monotonic()))
             if stopping:
                 self._sender.reopen_roads()
+            next_s = time.monotonic() + BETWEEN_S
             self._round()
         self._close()
 
@@ -150,6 +155,7 @@ class Delivery:
         # Said again in every round: the listener may be another one by now.
         self._last_report = None
         self._tell()
+        self._let_in_what_came()
         # After each step from the front again: the current session's own go first.
         while any(self._advance(box) for box in self._boxes):
             self._tell()
@@ -179,13 +185,26 @@ class Delivery:
 
     def _advance(self, box: Box) -> bool:
         """Take the next step with `box`, if there is one; after a failure of ours it rests."""
-        if self._clock() >= self._stop_by_s:
+        if self._clock() >= self._stop_by_s or self._can_wait(box):
             return False
+        is_leftover = box is not self._current
         try:
-            return self._sender.step(box, is_leftover=box is not self._current)
+            return self._sender.step(box, is_leftover=is_leftover)
         except Exception as failure:  # noqa: BLE001  # the other boxes go on
             self._let_rest(box, failure)
             return False
+        finally:
+            if is_leftover:
+                self._let_in_what_came()
+
+    def _let_in_what_came(self) -> None:
+        """Of the current session's events, those made by now can go out in this round."""
+        self._sent_until = self._current.total if self._current else 0
+
+    def _can_wait(self, box: Box) -> bool:
+        """Whether all that `box` holds came during this round: one by one it costs more."""
+        is_open = box is self._current and not self._stopping.is_set()
+        return is_open and box.gone >= self._sent_until
 
     def _remove_done(self) -> None:
         for box in self._boxes:

@@ -1,7 +1,12 @@
-"""Draws the panel at most ten times a second, and always once more at the end."""
+"""Draws the panel at most ten times a second, and always once more at the end.
+
+While cells run one after the other it draws less often: drawing and running are both Python,
+and while the one does something the other stands still.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +14,8 @@ from collections.abc import Callable
 from ipynb_telemetry.boundary import never_into_the_cell
 
 FRAME_S = 0.1  # a front end drops what comes much faster, the student's own output with it
+CALM_S = 0.25
+"""How far apart drawings are that no student waits for."""
 
 
 class Painter:
@@ -24,6 +31,7 @@ class Painter:
         self._stopped = threading.Event()
         self._drawing = threading.Lock()
         self._last_s = 0.0
+        self._is_planned = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -40,13 +48,24 @@ class Painter:
 
     @never_into_the_cell
     def draw_now(self, *, at_once: bool = False) -> None:
-        """Draw in this thread, unless that was done just now: then the next frame does it.
+        """Draw in this thread, unless that was done just now: then the background does it.
 
         Args:
             at_once: Draw in any case.
         """
         self._changed.set()
-        if at_once or time.monotonic() - self._last_s >= FRAME_S:
+        if at_once or self._waits_s(FRAME_S) <= 0:
+            self._draw_if_changed()
+
+    @never_into_the_cell
+    def draw_calmly(self) -> None:
+        """Draw in this thread, now or in a moment; to be called wherever a cell ends."""
+        self._changed.set()
+        if self._is_planned:
+            return
+        waits_s = self._waits_s(CALM_S)
+        self._is_planned = waits_s > 0 and call_later(waits_s, self._draw_as_planned)
+        if not self._is_planned:
             self._draw_if_changed()
 
     def finish(self) -> None:
@@ -55,11 +74,20 @@ class Painter:
         self._changed.set()
         self._draw_if_changed()
 
+    def _waits_s(self, frame_s: float) -> float:
+        return self._last_s + frame_s - time.monotonic()
+
+    def _draw_as_planned(self) -> None:
+        self._is_planned = False
+        if not self._stopped.is_set():
+            self.draw_now(at_once=True)
+
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._changed.wait()
+            # First: a cell that ends by then draws it in its own thread, as Colab needs it.
+            self._stopped.wait(CALM_S)
             self._draw_if_changed()
-            self._stopped.wait(FRAME_S)
 
     @never_into_the_cell
     def _draw_if_changed(self) -> None:
@@ -68,3 +96,12 @@ class Painter:
                 self._changed.clear()  # first: what changes while drawing is drawn next time
                 self._last_s = time.monotonic()
                 self._draw()
+
+
+def call_later(delay_s: float, act: Callable[[], None]) -> bool:
+    """Have the event loop of this thread call `act`; False where it runs none."""
+    try:
+        asyncio.get_running_loop().call_later(delay_s, act)
+    except RuntimeError:
+        return False
+    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from ipynb_telemetry import panel_html
 from ipynb_telemetry.boundary import never_into_the_cell
 from ipynb_telemetry.dialogue import MAX_CHOICES, Dialogue, Purpose, Question
 from ipynb_telemetry.names import normalize_student_name
-from ipynb_telemetry.painter import Painter
+from ipynb_telemetry.painter import Painter, call_later
 from ipynb_telemetry.session import Session
 
 SETTLED_S = 0.4
@@ -80,7 +79,7 @@ class Panel:
     @never_into_the_cell
     def cell_ended(self) -> None:
         """On the kernel's main thread, after each cell: there every front end redraws."""
-        self.painter.draw_now(at_once=True)
+        self.painter.draw_calmly()
         if self._settling:
             self._typed_s = time.monotonic()
             self._look_again(SETTLED_S)
@@ -107,13 +106,8 @@ class Panel:
 
     def _look_again(self, delay_s: float) -> None:
         """Look at the typed name later, on the main thread if this is it."""
-        if threading.current_thread() is threading.main_thread():
-            try:
-                asyncio.get_running_loop().call_later(delay_s, self._take_if_settled)
-            except RuntimeError:  # no loop runs: a timer has to do
-                pass
-            else:
-                return
+        if _on_main_thread() and call_later(delay_s, self._take_if_settled):
+            return
         timer = threading.Timer(delay_s, self._take_if_settled)
         timer.daemon = True
         timer.start()
@@ -283,8 +277,12 @@ def _set(widget: widgets.Widget, **traits: object) -> None:
     for name, value in traits.items():
         if getattr(widget, name) != value:
             setattr(widget, name, value)
-            if threading.current_thread() is not threading.main_thread():
+            if not _on_main_thread():
                 _written_in_background.add((widget, name))
+
+
+def _on_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _send_again() -> None:
@@ -292,7 +290,7 @@ def _send_again() -> None:
 
     Colab does not draw what comes from a background thread.
     """
-    if threading.current_thread() is threading.main_thread():
+    if _on_main_thread():
         while _written_in_background:
             widget, name = _written_in_background.pop()
             widget.send_state(name)

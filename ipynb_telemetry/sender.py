@@ -43,9 +43,16 @@ class Box:
     """Refusals of its first events, each sent alone: their own fault, or the server's."""
 
     @property
+    def total(self) -> int:
+        return self.content.recorded if isinstance(self.content, Outbox) else self.expected
+
+    @property
+    def gone(self) -> int:
+        return self.delivered + self.set_aside
+
+    @property
     def waiting(self) -> int:
-        total = self.content.recorded if isinstance(self.content, Outbox) else self.expected
-        return 0 if self.empty else max(1, total - self.delivered - self.set_aside)
+        return 0 if self.empty else max(1, self.total - self.gone)
 
 
 class Sender:

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,7 +19,7 @@ from kept_events import kept_events
 from waiting import wait_until
 
 from ipynb_telemetry.backlog import MAX_BATCH_EVENTS
-from ipynb_telemetry.delivery import GATHER_S, Delivery, Report
+from ipynb_telemetry.delivery import BETWEEN_S, GATHER_S, Delivery, Report
 from ipynb_telemetry.outbox import Outbox
 
 Begin: TypeAlias = Callable[..., Lesson]
@@ -83,6 +84,25 @@ def test_events_leave_in_batches_under_load(lesson: Lesson, server: CaptureServe
 
     wait_until(lambda: numbers(server.events) == list(range(101)))
     assert len(server.requests) == 2
+
+
+def _is_past(moment_s: float) -> bool:
+    return time.monotonic() >= moment_s
+
+
+def test_events_that_keep_coming_leave_together_a_few_times_a_second(
+    begin: Begin, server: CaptureServer
+) -> None:
+    lesson = begin(clock=time.monotonic)
+    lesson.delivery.start()
+    began_s = time.monotonic()
+
+    for number in range(100):
+        lesson.happens(number)
+        wait_until(partial(_is_past, began_s + number / 100))
+
+    wait_until(lambda: lesson.report.delivered == 100)
+    assert len(server.requests) <= (time.monotonic() - began_s) / BETWEEN_S + 2
 
 
 def test_more_than_a_batch_arrives_in_order(lesson: Lesson, server: CaptureServer) -> None:

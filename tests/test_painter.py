@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from waiting import wait_until
 
-from ipynb_telemetry.painter import FRAME_S, Painter
+from ipynb_telemetry.painter import CALM_S, FRAME_S, Painter
 
 
 class Canvas:
@@ -102,3 +103,53 @@ def test_a_drawing_that_fails_does_not_end_it(canvas: Canvas, telemetry_log: lis
     canvas.set(2)
 
     wait_until(lambda: canvas.drawn == [2])
+
+
+async def _cells_end(canvas: Canvas, number: int) -> None:
+    for value in range(1, number + 1):
+        canvas.set(value)
+        canvas.painter.draw_calmly()
+        await asyncio.sleep(0)
+
+
+def test_cells_that_end_one_after_the_other_are_drawn_seldom_and_the_last_for_certain(
+    canvas: Canvas,
+) -> None:
+    async def run_all() -> None:
+        await _cells_end(canvas, 50)
+        await asyncio.sleep(2 * CALM_S)
+
+    began_s = time.monotonic()
+    asyncio.run(run_all())
+
+    assert canvas.drawn[-1] == 50
+    assert canvas.threads == {threading.get_ident()}
+    assert len(canvas.drawn) <= (time.monotonic() - began_s) / CALM_S + 1
+
+
+def test_a_cell_that_ends_after_a_quiet_time_is_drawn_before_the_next_begins(
+    canvas: Canvas,
+) -> None:
+    asyncio.run(_cells_end(canvas, 1))
+
+    assert canvas.drawn == [1]
+
+
+def test_where_no_event_loop_runs_the_end_of_a_cell_is_drawn_at_once(canvas: Canvas) -> None:
+    for value in (1, 2):
+        canvas.set(value)
+        canvas.painter.draw_calmly()
+
+    assert canvas.drawn == [1, 2]
+
+
+def test_what_was_planned_before_the_end_draws_no_more(canvas: Canvas) -> None:
+    async def end_in_between() -> None:
+        await _cells_end(canvas, 2)
+        canvas.painter.finish()
+        canvas.drawn.clear()
+        await asyncio.sleep(2 * CALM_S)
+
+    asyncio.run(end_in_between())
+
+    assert canvas.drawn == []
