@@ -19,7 +19,9 @@ SHUTDOWN_S = 2.0
 GATHER_S = 0.05
 """How long an event waits for others: a cell makes several, let them leave together."""
 BETWEEN_S = 0.5
-"""How far apart rounds are at least: sending is Python, and a cell that runs waits for it."""
+"""How far apart rounds are on average: sending is Python, and a cell that runs waits for it."""
+CREDIT_S = 1.0
+"""How far ahead of that they may be: after a quiet time, the first few leave at once."""
 _ADOPT_EVERY_S = 60.0
 _SETTLE_EVERY_S = 1.0
 _REST_AFTER_FAILURE_S = 60.0
@@ -138,7 +140,7 @@ class Delivery:
             stopping = self._stopping.wait(max(GATHER_S, next_s - time.monotonic()))
             if stopping:
                 self._sender.reopen_roads()
-            next_s = time.monotonic() + BETWEEN_S
+            next_s = max(next_s, time.monotonic() - CREDIT_S) + BETWEEN_S
             self._round()
         self._close()
 

@@ -153,17 +153,15 @@ class Session(HasTraits):
         self.successor = normalize_student_name(student)
 
     def raise_hand(self, *, up: bool) -> None:
-        if up != self.hand_up and not self.paused:
-            self.hand_up = up
+        if not self.paused and self._switch("hand_up", up):
             self._announce("hand", {"up": up})
 
     def pause(self) -> None:
-        self._announce_unless_paused("pause", {})
-        self.paused = True
+        if self._switch("paused", True):
+            self._announce("pause", {})
 
     def resume(self) -> None:
-        if self.paused:
-            self.paused = False
+        if self._switch("paused", False):
             self._announce("resume", {})
 
     def note(self, line: str) -> None:
@@ -177,6 +175,13 @@ class Session(HasTraits):
         self._lock = threading.RLock()
         self.sess, self.recorded, self.delivered = uuid4().hex[:8], 0, 0
         self.cells, self.exercises = 0, {}
+
+    def _switch(self, name: str, value: bool) -> bool:
+        """Set a switch; False where it stands like that already, be it for another thread."""
+        with self._lock:
+            is_new: bool = getattr(self, name) != value
+            setattr(self, name, value)
+        return is_new
 
     def _announce_unless_paused(self, event: str, properties: Mapping[str, Any]) -> None:
         if not self.paused:

@@ -393,6 +393,7 @@ class _OneConnection(BaseHTTPRequestHandler):
     """Reads requests, one after the other, and writes what the server says."""
 
     protocol_version = "HTTP/1.1"  # connections are kept alive, as PostHog's are
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for the client's next packet
     server: _Http
 
     def do_POST(self) -> None:

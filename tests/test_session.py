@@ -204,6 +204,24 @@ def test_while_paused_no_number_is_used_up(session: Session) -> None:
     assert session.run_cell("exercise_3", "") == 2
 
 
+def test_a_pause_that_two_threads_ask_for_at_once_is_one(
+    session: Session, announced: Announced
+) -> None:
+    together = threading.Barrier(8)
+
+    def pause() -> None:
+        together.wait()
+        session.pause()
+
+    threads = [threading.Thread(target=pause) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert announced.names == ["pause"]
+
+
 def test_while_paused_no_attempt_is_used_up(session: Session, announced: Announced) -> None:
     session.pause()
     fail(session, "exercise_1")
