@@ -301,6 +301,53 @@ def test_a_link_that_leads_nowhere_is_refused_by_name_and_the_others_go_on(folde
     assert (folder / "mars.ipynb").read_bytes() != PLAIN
 
 
+@pytest.fixture
+def too_deep(folder: Path) -> None:
+    """In it a folder whose path is longer than the system takes: no user can read that."""
+    here = Path.cwd()
+    try:
+        os.chdir(folder)
+        for _ in range(20):
+            Path("d" * 250).mkdir()
+            os.chdir("d" * 250)
+    finally:
+        os.chdir(here)
+
+
+@pytest.mark.usefixtures("too_deep")
+def test_a_folder_that_cannot_be_read_is_refused_by_name_and_the_others_go_on(
+    folder: Path,
+) -> None:
+    ran = instrument(".", cwd=folder)
+
+    assert ran.exit_code == 2
+    assert re.fullmatch(r"\./d{250}\S+: refused: File name too long\n", ran.stderr)
+    assert "moon.ipynb: the setup cell and 1 line added" in ran.stdout
+
+
+@pytest.mark.usefixtures("too_deep")
+def test_a_folder_that_cannot_be_read_is_not_called_empty(folder: Path) -> None:
+    (folder / "moon.ipynb").unlink()
+
+    ran = instrument(".", cwd=folder)
+
+    assert "no notebook" not in ran.stderr
+    assert ran.exit_code == 2
+
+
+def test_notebooks_only_passes_over_texts_that_are_none(folder: Path) -> None:
+    (folder / "setup.py").write_text("x = 1\n")
+    (folder / "README.md").write_text("# A course\n")
+    (folder / "mars.py").write_text("# ---\n# jupyter:\n#   jupytext:\n# ---\n\n# %%\nkm = 1\n")
+    names = ["setup.py", "README.md", "mars.py", "moon.ipynb"]
+
+    ran = instrument(*names, "--notebooks-only", cwd=folder)
+
+    assert ran.exit_code == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == "2 notebooks: 2 changed, 0 as before, 0 refused"
+    assert instrument(*names, cwd=folder).exit_code == 2
+
+
 def test_help_says_what_each_exit_status_means() -> None:
     shown = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
 
@@ -309,13 +356,21 @@ def test_help_says_what_each_exit_status_means() -> None:
 
 
 def test_each_hook_for_pre_commit_runs(folder: Path) -> None:
+    (folder / "setup.py").write_text("x = 1\n")
+    files = [str(folder / "moon.ipynb"), str(folder / "setup.py")]
     hooks = (ROOT / ".pre-commit-hooks.yaml").read_text("utf-8")
     commands = [entry.split() for entry in re.findall(r"^  entry: (.+)$", hooks, re.MULTILINE)]
 
-    codes = [
-        CliRunner().invoke(app, [*command[1:], str(folder / "moon.ipynb")]).exit_code
-        for command in commands
-    ]
+    codes = [CliRunner().invoke(app, [*command[1:], *files]).exit_code for command in commands]
 
     assert {command[0] for command in commands} == {"ipynb-telemetry"}
     assert codes == [0, 0]  # the first puts telemetry in, the second finds it there
+
+
+def test_each_hook_for_pre_commit_sees_all_notebooks_at_once() -> None:
+    text = (ROOT / ".pre-commit-hooks.yaml").read_text("utf-8")
+    hooks = [hook.splitlines() for hook in text.split("\n- ")[1:]]
+
+    assert len(hooks) == 2
+    for hook in hooks:
+        assert {"  require_serial: true", "  types_or: [jupyter, python, markdown]"} < {*hook}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -151,4 +152,43 @@ def test_texts_of_jupytext_are_notebooks_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("# %%\nkm = 1\n")
     (tmp_path / "README.md").write_text("# A course\n")
 
-    assert [path.name for path in notebooks_in(tmp_path)] == ["alone.md", "pair.ipynb", "pair.py"]
+    (tmp_path / "jupytext.md").write_text("# How to\n\n    ---\n    jupytext:\n    ---\n")
+
+    found = [path.name for path in notebooks_in(tmp_path, pytest.fail)]
+
+    assert found == ["alone.md", "pair.ipynb", "pair.py"]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    for name in ("a.ipynb", "gone/b.ipynb", "later/c.ipynb"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(PLAIN)
+    told: list[OSError] = []
+    found = notebooks_in(tmp_path, told.append)
+
+    names = [next(found).name]
+    shutil.rmtree(tmp_path / "gone")
+    names += [path.name for path in found]
+
+    assert names == ["a.ipynb", "c.ipynb"]
+    assert [(each.filename, type(each)) for each in told] == [
+        (str(tmp_path / "gone"), FileNotFoundError)
+    ]
+
+
+def test_all_of_a_file_is_on_the_disk_before_it_has_the_name(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[bytes, bytes]] = []
+    really = os.fsync
+
+    def seen(handle: int) -> None:
+        (beside,) = (each for each in path.parent.iterdir() if each != path)
+        synced.append((beside.read_bytes(), path.read_bytes()))
+        really(handle)
+
+    monkeypatch.setattr(os, "fsync", seen)
+
+    instrument_file(path)
+
+    assert synced == [(path.read_bytes(), PLAIN)]

@@ -246,6 +246,12 @@ def instrument(
     diff: Annotated[
         bool, typer.Option("--diff", help="Change nothing; show what would change.")
     ] = False,
+    notebooks_only: Annotated[
+        bool,
+        typer.Option(
+            "--notebooks-only", help="Pass over .py and .md that are no notebooks, as in folders."
+        ),
+    ] = False,
     notebook_id: Annotated[
         str, typer.Option(help="The notebook id, of {stem}, {parent} and {path}.")
     ] = "{stem}",
@@ -285,5 +291,5 @@ def instrument(
         "send_code": send_code,
     }
     given = {name: value for name, value in settings.items() if value is not None}
-    wish = Wish(check, remove, diff, notebook_id, given)
+    wish = Wish(check, remove, diff, notebooks_only, notebook_id, given)
     raise typer.Exit(run_instrument(paths, wish))

@@ -16,6 +16,7 @@ from ipynb_telemetry.instrument.diff import unified_diff
 from ipynb_telemetry.instrument.files import (
     done,
     instrumenting,
+    is_notebook,
     notebooks_in,
     planned_for,
     removing,
@@ -39,6 +40,7 @@ class Wish:
     check: bool = False
     remove: bool = False
     diff: bool = False
+    notebooks_only: bool = False
     notebook_id: str = "{stem}"
     settings: Mapping[str, object] = field(default_factory=dict)
 
@@ -102,15 +104,25 @@ class _Work:
         seen: set[Path] = set()
         for path in paths:
             if path.is_dir():
-                found = [_File(each, str(each)) for each in notebooks_in(path)]
-                if not found:
-                    self._refuse(str(path), "there is no notebook in this folder")
+                found = self._files_in(path)
+            elif self._wish.notebooks_only and not is_notebook(path):
+                found = []
             else:
                 found = [_File(path, str(path))]
             for file in found:
                 if file.path.absolute() not in seen:
                     seen.add(file.path.absolute())
                     yield file
+
+    def _files_in(self, folder: Path) -> list[_File]:
+        refused = self._counts["refused"]
+        found = [_File(each, str(each)) for each in notebooks_in(folder, self._refuse_folder)]
+        if not found and self._counts["refused"] == refused:
+            self._refuse(str(folder), "there is no notebook in this folder")
+        return found
+
+    def _refuse_folder(self, failed: OSError) -> None:
+        self._refuse(str(failed.filename), failed.strerror or str(failed))
 
     def do(self, file: _File) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -17,20 +18,31 @@ from ipynb_telemetry.instrument.plan import Plan, plan_instrument, plan_remove
 from ipynb_telemetry.instrument.replacing import replace_edited
 
 _HEADER_BYTES = 4096
+_HEADER = re.compile(rb"(?:\xef\xbb\xbf)?(?:#.*\n)*?(?:# )?---[ \t\r]*\n")
 Planned = Callable[[BinaryIO], Plan]
 
 
-def notebooks_in(folder: Path) -> Iterator[Path]:
+def notebooks_in(folder: Path, unreadable: Callable[[OSError], object]) -> Iterator[Path]:
     """The notebooks in a folder and the folders in it, without hidden ones and checkpoints.
 
-    Texts of jupytext are notebooks: what has its header, or stands beside its notebook.
+    Args:
+        folder: Where to look.
+        unreadable: Told why a folder cannot be looked into; the others are gone through.
     """
-    for here, folders, names in os.walk(folder):
+    for here, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(here) / name
-            if not name.startswith(".") and (path.suffix == ".ipynb" or _is_text_of_jupytext(path)):
+            if not name.startswith(".") and is_notebook(path):
                 yield path
+
+
+def is_notebook(path: Path) -> bool:
+    """Whether a file is meant where nobody has named it: a notebook, or a text of jupytext.
+
+    Such a text has jupytext's header, or stands beside its notebook.
+    """
+    return path.suffix == ".ipynb" or _is_text_of_jupytext(path)
 
 
 def instrumenting(path: Path, notebook_id: str, settings: Mapping[str, object]) -> Planned:
@@ -91,7 +103,7 @@ def _is_text_of_jupytext(path: Path) -> bool:
             begin = file.read(_HEADER_BYTES)
     except OSError:  # refused by name when its turn comes
         return True
-    if b"jupytext:" in begin:
+    if _HEADER.match(begin) and b"jupytext:" in begin:
         return True
     is_paired = path.with_suffix(".ipynb").exists()
     return is_paired and is_jupytext(path.read_text("utf-8", "replace"), path.name)

@@ -40,11 +40,13 @@ def replace_edited(
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     neighbour = Path(name)
     try:
-        # Not synced: the common file systems write what a file has before it takes another's
-        # name, and to wait for the disk would take as long as all else together.
         with os.fdopen(handle, "wb") as new:
             for part in _edited(file, edits):
                 new.write(part)
+            # On the disk before it has the name: a computer that loses power then has the old
+            # file or the new one, and never an empty one.
+            new.flush()
+            os.fsync(new.fileno())
         _keep_mode_and_owner(target, neighbour, before)
         _require_the_same(target, before)
         neighbour.replace(target)
