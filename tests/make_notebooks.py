@@ -251,7 +251,8 @@ def refused() -> None:
     write("refused/a_list.ipynb", "[1, 2]\n")
     write("refused/a_script.py", "km = 384_400\n")
     write("refused/a_page.md", "# The Moon\n\n```python\nkm = 384_400\n```\n")
-    run("jupytext", "--to", "py:light", "jupyter.ipynb", "-o", "refused/light.py", cwd=HERE)
+    for name, form in (("light.py", "py:light"), ("myst.md", "md:myst")):
+        run("jupytext", "--to", form, "jupyter.ipynb", "-o", f"refused/{name}", cwd=HERE)
 
 
 def expected() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
-from ipynb_telemetry.instrument.jupytext_text import Text, is_jupytext, read_text
+from ipynb_telemetry.instrument.jupytext_text import Text, is_jupytext, read_text, unknown_format
 
 NOTEBOOKS = Path(__file__).parent / "notebooks"
 FORMATS = {"lesson.py": "py:percent", "lesson.md": "md"}
@@ -107,11 +107,30 @@ def test_a_cells_lines_are_where_it_says(name: str) -> None:
         ("lesson.py", "", False),
         ("lesson.md", "# A page\n\n```python\nx = 1\n```\n", False),
         ("lesson.md", "---\njupyter:\n  jupytext:\n    formats: md\n---\n", True),
+        ("lesson.md", "---\njupytext:\n  format_name: myst\n---\n", False),
     ],
-    ids=["marker", "header", "another format", "a script", "empty", "a page", "md header"],
+    ids=["marker", "header", "another format", "a script", "empty", "a page", "md header", "MyST"],
 )
 def test_only_a_notebook_is_taken_for_one(name: str, text: str, claim: bool) -> None:
     assert is_jupytext(text, name) is claim
+
+
+@pytest.mark.parametrize("form", ["md:myst", "md:pandoc", "py:light", "py:sphinx", "py:hydrogen"])
+def test_a_format_that_is_not_known_is_named(form: str) -> None:
+    if form == "md:pandoc":  # which needs a program of that name
+        text = HEADER.replace("# ", "").format("pandoc")
+    else:
+        text = jupytext.writes(new_notebook(cells=[new_code_cell("x = 1")]), fmt=form)
+    ending, _, name = form.partition(":")
+
+    assert unknown_format(text, f"lesson.{ending}") == name
+
+
+def test_markdown_of_directives_is_myst_without_saying_so() -> None:
+    header = "---\njupytext:\n  formats: md:myst\n---\n\n"
+
+    assert unknown_format(f"{header}```{{code-cell}} ipython3\nx = 1\n```\n", "a.md") == "myst"
+    assert unknown_format(f"{header}```python\nx = 1\n```\n", "a.md") == ""
 
 
 def test_what_stands_before_the_first_marker_is_a_cell() -> None:

@@ -146,7 +146,8 @@ def test_a_text_becomes_what_the_notebook_it_is_paired_with_becomes(name: str) -
         ("a_list.ipynb", "no notebook"),
         ("a_script.py", "no notebook"),
         ("a_page.md", "no notebook"),
-        ("light.py", "no notebook"),
+        ("light.py", "no notebook.*format is light"),
+        ("myst.md", "no notebook.*format is myst"),
     ],
 )
 def test_what_is_no_notebook_of_python_3_is_refused_by_name(name: str, words: str) -> None:

@@ -14,7 +14,7 @@ from ipynb_telemetry.instrument.edits import Edit, added_spans
 from ipynb_telemetry.instrument.faults import faults, named_id
 from ipynb_telemetry.instrument.json_text import NotReadableError
 from ipynb_telemetry.instrument.jupytext_edits import cells_of, with_added, without_added
-from ipynb_telemetry.instrument.jupytext_text import Text, is_jupytext, read_text
+from ipynb_telemetry.instrument.jupytext_text import Text, is_jupytext, read_text, unknown_format
 from ipynb_telemetry.instrument.languages import why_not_python_3
 from ipynb_telemetry.instrument.marks import is_added_cell
 from ipynb_telemetry.instrument.notebook import read_notebook
@@ -81,6 +81,12 @@ def _read(file: BinaryIO, path: Path) -> tuple[bytes, Text]:
     except UnicodeDecodeError as wrong:
         msg = f"it is not UTF-8: {wrong.reason} at byte {wrong.start}"
         raise NotReadableError(msg) from wrong
+    if other := unknown_format(text, path.name):
+        msg = (
+            f"it is no notebook that can be read here: jupytext's format is {other}, "
+            "and only percent scripts (.py) and plain Markdown (.md) are known"
+        )
+        raise NotReadableError(msg)
     if not is_jupytext(text, path.name):
         also = " of the percent format and no cell (# %%)" if path.suffix == ".py" else ""
         msg = f"it is no notebook: it has no header of jupytext{also}"

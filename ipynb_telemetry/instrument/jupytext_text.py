@@ -20,6 +20,8 @@ _FENCE = re.compile(r"^(?P<fence>```+)\s*(?P<language>[\w.+-]*)(?P<options>.*)$"
 _REGION = re.compile(
     r"^<!--\s*#(?P<end>end)?(?P<kind>region|markdown|md|raw)\b(?P<options>.*)-->\s*$"
 )
+_FORMAT = re.compile(r"\bformat_name:[ \t]*['\"]?([\w-]+)")
+_MYST_CELL = re.compile(r"^(?:```+|:::+)[ \t]*\{code-cell\}", re.MULTILINE)
 _KEY = re.compile(r"(?:^|\s)([\w.-]+)=")
 _QUOTES = re.compile(r"'''|\"\"\"|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|#.*|\\.")
 _PYTHONS = ("python", "python3", "ipython3")
@@ -51,13 +53,30 @@ class Text(NamedTuple):
 
 
 def is_jupytext(text: str, name: str) -> bool:
-    """Whether a file's header says that it is a notebook, or its cells do (`# %%`)."""
-    header = "\n".join(_header(text.splitlines(), _prefix(name)))
-    if PurePath(name).suffix == ".md":
+    """Whether a file's header says that it is a notebook, or its cells do (`# %%`).
+
+    False as well where it is one in a format that `read_text` does not know.
+    """
+    header = _header_of(text, name)
+    if unknown_format(text, name):
+        return False
+    if _is_markdown(name):
         return "jupytext:" in header
-    if "format_name:" in header:
-        return "format_name: percent" in header
-    return any(map(_MARKER.match, text.splitlines()))
+    return "format_name:" in header or any(map(_MARKER.match, text.splitlines()))
+
+
+def unknown_format(text: str, name: str) -> str:
+    """The format of jupytext that a file says it has and `read_text` does not know, or empty.
+
+    MyST Markdown, for instance: its cells are directives and not fences of a language.
+    """
+    known = "markdown" if _is_markdown(name) else "percent"
+    header = _header_of(text, name)
+    said = _FORMAT.search(header)
+    if said and said[1] != known:
+        return said[1]
+    is_myst = _is_markdown(name) and "jupytext:" in header and _MYST_CELL.search(text)
+    return "myst" if is_myst else ""
 
 
 def read_text(text: str, name: str) -> Text:
@@ -65,12 +84,20 @@ def read_text(text: str, name: str) -> Text:
     lines = text.splitlines(keepends=True)
     bare = [line.rstrip("\r\n") for line in lines]
     header = _header(bare, _prefix(name))
-    read = _cells_of_markdown if PurePath(name).suffix == ".md" else _cells_of_percent
+    read = _cells_of_markdown if _is_markdown(name) else _cells_of_percent
     return Text(lines, _notebook_metadata(header), list(read(bare, len(header))))
 
 
+def _is_markdown(name: str) -> bool:
+    return PurePath(name).suffix == ".md"
+
+
+def _header_of(text: str, name: str) -> str:
+    return "\n".join(_header(text.splitlines(), _prefix(name)))
+
+
 def _prefix(name: str) -> str:
-    return "" if PurePath(name).suffix == ".md" else "# "
+    return "" if _is_markdown(name) else "# "
 
 
 def _header(lines: Sequence[str], prefix: str) -> Sequence[str]:
