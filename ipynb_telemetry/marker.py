@@ -6,7 +6,12 @@ A comment changes neither what they print nor how they fail, with telemetry and 
 
 from __future__ import annotations
 
-TEST_MARKER = "# ipynb-telemetry: test "
+from ipynb_telemetry.source_strings import without_strings
+
+MARK = "# ipynb-telemetry"
+"""At the end of each line that `ipynb-telemetry instrument` has added."""
+TEST_MARKER = f"{MARK}: test "
+_AND_MARK = f"  {MARK}"  # an exercise's name has no two spaces
 _JOINERS = "\u200c\u200d"  # not printable, and part of words in Persian, Hindi and others
 
 
@@ -30,15 +35,21 @@ def get_test_marker(exercise: str) -> str:
     return TEST_MARKER + name
 
 
+def get_added_test_marker(exercise: str) -> str:
+    """The same line, told from what an author has written by the mark at its end."""
+    return get_test_marker(exercise) + _AND_MARK
+
+
 def marked_exercise(source: str) -> str | None:
     """The exercise that a cell's source is the test of; None where no line marks it.
 
-    The first line that marks it counts.
+    The first line that marks it counts; what stands in a string of several lines does not.
     """
     if TEST_MARKER not in source:  # nearly all cells, and it costs them no more than this
         return None
-    for line in source.splitlines():
-        marker, found, exercise = line.strip().partition(TEST_MARKER)
-        if found and not marker and exercise.strip():
-            return exercise.strip()
+    for line in without_strings(source).split("\n"):
+        marker, found, rest = line.strip().partition(TEST_MARKER)
+        exercise = rest.removesuffix(_AND_MARK).strip()
+        if found and not marker and exercise:
+            return exercise
     return None

@@ -6,11 +6,11 @@ The cells are plain Python: they run in a notebook, as a script and through jupy
 from __future__ import annotations
 
 import ast
-import io
 import os
-import tokenize
 import warnings
 from string import Template
+
+from ipynb_telemetry.source_strings import lines_inside_strings
 
 SETTINGS = (
     "host",
@@ -201,7 +201,7 @@ def get_tracked_test_cell(name: str, body: str) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Python thinks of "\d" is said where it runs
             compile(cell, function, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, tokenize.TokenError) as wrong:
+    except (SyntaxError, ValueError) as wrong:
         msg = (
             f"body must be Python statements that can stand in a function: {wrong}. "
             f"Example: {example}"
@@ -273,25 +273,10 @@ def _identifier(name: str) -> str:
 def _indented(body: str) -> str:
     """`body` as the body of a function; what begins inside a string stays where it is."""
     lines = body.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    in_string = _lines_inside_strings("\n".join(lines))
+    in_string = lines_inside_strings("\n".join(lines))
     first = next((line for line in lines if line.strip()), "")
     margin = first[: len(first) - len(first.lstrip(" \t"))]
     return "\n".join(
         line if at in in_string else "    " + line.removeprefix(margin) if line.strip() else ""
         for at, line in enumerate(lines)
     ).strip("\n")
-
-
-def _lines_inside_strings(source: str) -> set[int]:
-    """The lines, counted from 0, whose first character belongs to a string begun above."""
-    inside: set[int] = set()
-    begun: list[int] = []
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        kind = tokenize.tok_name[token.type]
-        if kind == "STRING":
-            inside.update(range(token.start[0], token.end[0]))
-        elif kind.endswith("STRING_START"):  # f-strings since 3.12, t-strings since 3.14
-            begun.append(token.start[0])
-        elif kind.endswith("STRING_END"):
-            inside.update(range(begun.pop(), token.end[0]))
-    return inside

@@ -18,11 +18,21 @@ LINES = (
     "    def test_in(self):", '_cell("by hand")', "@tracked_test('mine')", 'setup_telemetry("D1")',
     "print('Passed!')", "text = 'é 月 🚀 \\u00e9'", "text = '_cell(1)'", "x\r", "\x0c", "\u2028",
     "%time x", "%%R",
+    "# ipynb-telemetry: test by hand", "text = '''\n_cell('in it')  # ipynb-telemetry\n'''",
+    "'''\n# ipynb-telemetry: test in it  # ipynb-telemetry\n'''", "def test_all(data):",
     'f"{x}"', "lambda: 0", "for x in []:", "else:", "@property",
 )  # fmt: skip
 """Lines of cells; put together at random they are Python, or nearly."""
 HEADINGS = ("# The Moon", "## Exercise 1: light", "Text\n===", "text", "```\n# code\n```", "")
-TAGS = ("test", "parameters", "injected-parameters", "raises-exception", "exercise-1", "no-test")
+TAGS = (
+    "test",
+    "parameters",
+    "injected-parameters",
+    "raises-exception",
+    "exercise-1",
+    "no-test",
+    "no-telemetry",
+)
 
 sources = st.one_of(
     st.lists(st.sampled_from(LINES), max_size=8).map("\n".join),

@@ -15,7 +15,7 @@ from ipynb_telemetry.instrument.jupytext_edits import with_added, without_added
 from ipynb_telemetry.instrument.jupytext_text import read_text
 
 LINE = '_cell("exercise_1")  # ipynb-telemetry'
-MARKER = "# ipynb-telemetry: test exercise_1"
+MARKER = "# ipynb-telemetry: test exercise_1  # ipynb-telemetry"
 SETUP = "#@title Telemetry\n# import os\n\ndef load():\n    pass\n\nsetup_telemetry('D1')"
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipynb_telemetry.marker import get_test_marker, marked_exercise
+from ipynb_telemetry.marker import get_added_test_marker, get_test_marker, marked_exercise
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,10 @@ from ipynb_telemetry.marker import get_test_marker, marked_exercise
         "from __future__ import annotations\n    # ipynb-telemetry: test   exercise_1  \nassert 1",
         "assert True\r\n# ipynb-telemetry: test exercise_1\r\n",
         "# ipynb-telemetry: test exercise_1\n# ipynb-telemetry: test exercise_2",
+        "# ipynb-telemetry: test exercise_1  # ipynb-telemetry",
+        "    # ipynb-telemetry: test exercise_1  # ipynb-telemetry \r\nassert True",
+        "'''\n# ipynb-telemetry: test 2\n'''\n# ipynb-telemetry: test exercise_1",
+        "x = '''no end\n# ipynb-telemetry: test exercise_1",
     ],
 )
 def test_a_line_of_its_own_marks_the_cell(source: str) -> None:
@@ -35,6 +39,11 @@ def test_a_line_of_its_own_marks_the_cell(source: str) -> None:
         'print("# ipynb-telemetry: test exercise_1")',
         "# ipynb-telemetry: tested exercise_1",
         "## ipynb-telemetry: test exercise_1",
+        "# ipynb-telemetry: test   # ipynb-telemetry",
+        "text = '''\n# ipynb-telemetry: test exercise_1\n'''",
+        "%pwd\ntext = '''\n# ipynb-telemetry: test exercise_1\n'''",
+        "text = 'a\\\n# ipynb-telemetry: test exercise_1'",
+        "assert x \x0c# ipynb-telemetry: test exercise_1",
     ],
 )
 def test_nothing_else_does(source: str) -> None:
@@ -53,6 +62,14 @@ def test_nothing_else_does(source: str) -> None:
 )
 def test_the_line_is_one_line(exercise: str, line: str) -> None:
     assert get_test_marker(exercise) == line
+
+
+@given(st.text())
+def test_what_was_added_marks_the_same_exercise(exercise: str) -> None:
+    by_hand, added = get_test_marker(f"1{exercise}"), get_added_test_marker(f"1{exercise}")
+
+    assert added != by_hand
+    assert marked_exercise(added) == marked_exercise(by_hand)
 
 
 @given(st.text())

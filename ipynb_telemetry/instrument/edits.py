@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from ipynb_telemetry.instrument.json_text import Raw
-from ipynb_telemetry.instrument.marks import ADDED_LINE, SETUP_METADATA
+from ipynb_telemetry.instrument.marks import SETUP_METADATA, added_spans
 from ipynb_telemetry.instrument.notebook import Item, Notebook, Place, items
 
 _PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -73,14 +73,6 @@ def removed_lines(place: Place) -> list[Edit]:
     spans_of_items = [(item.raw.start, item.raw.end) for item in strings]
     inside_list = (source.start + 1, source.end - 1)
     return edits + list(_without(spans_of_items, whole, inside_list))
-
-
-def added_spans(text: str) -> list[tuple[int, int]]:
-    """From where to where text was added, each with the newline after it."""
-    return [
-        (found.start(), found.end() + (text[found.end() : found.end() + 1] == "\n"))
-        for found in ADDED_LINE.finditer(text)
-    ]
 
 
 def added_cell(notebook: Notebook, before: int, source: str, *, escape: bool) -> Edit:

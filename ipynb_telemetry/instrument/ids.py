@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from ipynb_telemetry.instrument.cells import Cell
 from ipynb_telemetry.instrument.headings import headings
 from ipynb_telemetry.marker import marked_exercise
+from ipynb_telemetry.source_strings import without_strings
 
 _MAX_SLUG_CHARS = 40
 _HASH_DIGITS = 6  # two cells under one heading share them once in 16 million
@@ -59,12 +60,14 @@ class Ids:
 
 def cell_ids(source: str) -> list[str]:
     """The ids of the `_cell` lines in a source."""
-    return [ast.literal_eval(string) for string in _CELL_CALL.findall(source)]
+    return [ast.literal_eval(string) for string in _CELL_CALL.findall(without_strings(source))]
 
 
 def exercises(source: str) -> list[str]:
     """The exercises of which a source has the tests."""
-    found = [ast.literal_eval(string) for string in _TEST_DECORATOR.findall(source)]
+    found = [
+        ast.literal_eval(string) for string in _TEST_DECORATOR.findall(without_strings(source))
+    ]
     marked = marked_exercise(source)
     return found if marked is None else [*found, marked]
 

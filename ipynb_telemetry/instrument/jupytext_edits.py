@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 
 from ipynb_telemetry.instrument.cells import Cell
 from ipynb_telemetry.instrument.jupytext_text import Text, TextCell
-from ipynb_telemetry.instrument.marks import ADDED_LINE, SETUP_METADATA, is_added_cell
+from ipynb_telemetry.instrument.marks import (
+    SETUP_METADATA,
+    is_added_cell,
+    without_added_lines,
+)
 
 _OPTIONS = " ".join(f"{key}={json.dumps(value)}" for key, value in SETUP_METADATA.items())
 # What stands before the first marker is a cell; below the setup cell it needs one of its own.
@@ -64,13 +67,10 @@ def without_added(text: Text) -> str:
             _take_out_cell(lines, cell, text.cells[number + 1 : number + 2])
         elif cell.kind == "code":
             own = "".join(lines[cell.first : cell.end])
-            lines[cell.first : cell.end] = [_ADDED_LINE_AND_END.sub("", own)]
+            lines[cell.first : cell.end] = [without_added_lines(own)]
             if lines[cell.start].rstrip("\r\n") == _ADDED_MARKER:
                 del lines[cell.start]
     return "".join(lines)
-
-
-_ADDED_LINE_AND_END = re.compile(rf"(?:{ADDED_LINE.pattern})(?:\n|\Z)", ADDED_LINE.flags)
 
 
 def _take_out_cell(lines: list[str], cell: TextCell, after: Sequence[TextCell]) -> None:

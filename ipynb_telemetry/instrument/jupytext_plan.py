@@ -10,13 +10,13 @@ from typing import BinaryIO
 
 from ipynb_telemetry.instrument.additions import additions
 from ipynb_telemetry.instrument.cells import Cell
-from ipynb_telemetry.instrument.edits import Edit, added_spans
+from ipynb_telemetry.instrument.edits import Edit
 from ipynb_telemetry.instrument.faults import faults, named_id
 from ipynb_telemetry.instrument.json_text import NotReadableError
 from ipynb_telemetry.instrument.jupytext_edits import cells_of, with_added, without_added
 from ipynb_telemetry.instrument.jupytext_text import Text, is_jupytext, read_text, unknown_format
 from ipynb_telemetry.instrument.languages import why_not_python_3
-from ipynb_telemetry.instrument.marks import is_added_cell
+from ipynb_telemetry.instrument.marks import added_spans, is_added_cell, without_added_lines
 from ipynb_telemetry.instrument.notebook import read_notebook
 from ipynb_telemetry.instrument.plan import Plan
 from ipynb_telemetry.notebook_cells import get_telemetry_setup_cell
@@ -124,7 +124,4 @@ def _with_ids(cells: Sequence[Cell], paired: Sequence[Cell]) -> list[Cell]:
 def _without_added(cell: Cell) -> tuple[str, str]:
     if cell.kind != "code":
         return cell.kind, cell.text.strip()
-    text, at = "", 0
-    for start, end in added_spans(cell.text):
-        text, at = text + cell.text[at:start], end
-    return cell.kind, text + cell.text[at:]
+    return cell.kind, without_added_lines(cell.text)

@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ipynb_telemetry.marker import TEST_MARKER, get_test_marker
+from ipynb_telemetry.marker import MARK, TEST_MARKER, get_added_test_marker
 from ipynb_telemetry.notebook_cells import get_cell_tracking_line, quoted
+from ipynb_telemetry.source_strings import without_strings
 
-MARK = "# ipynb-telemetry"
 SETUP_METADATA = {"ipynb_telemetry": {"added": True}}
 # A formatter may have put the call on lines of its own; only the last has the mark then.
 _CALL = r"[ \t]*(?:_cell|@tracked_test)\((?:.*|(?:\r?\n[ \t].*)+\r?\n[ \t]*)\)"
-ADDED_LINE = re.compile(rf"^(?:{_CALL}[ \t]+{MARK}|[ \t]*{TEST_MARKER}.*?)[ \t\r]*$", re.MULTILINE)
-"""All that was added to a cell's text, without the newline after it."""
+_TEST = rf"[ \t]*{TEST_MARKER}.*(?<=[ ][ ]){MARK}"
+_ADDED_LINE = re.compile(rf"^(?:{_CALL}[ \t]+{MARK}|{_TEST})[ \t\r]*(?:\n|\Z)", re.MULTILINE)
 
 
 def cell_line(cell_id: str, source: str) -> str:
@@ -28,8 +28,23 @@ def decorator_line(exercise: str) -> str:
 
 
 def test_line(exercise: str) -> str:
-    """The comment that makes a cell a test; it is its own mark."""
-    return get_test_marker(exercise)
+    """The comment that makes a cell a test, marked as added."""
+    return get_added_test_marker(exercise)
+
+
+def added_spans(text: str) -> list[tuple[int, int]]:
+    """From where to where a cell's text was added, each with the newline after it."""
+    if MARK not in text:
+        return []
+    return [found.span() for found in _ADDED_LINE.finditer(without_strings(text))]
+
+
+def without_added_lines(text: str) -> str:
+    """A cell's text as it was before anything was added."""
+    kept, at = "", 0
+    for start, end in added_spans(text):
+        kept, at = kept + text[at:start], end
+    return kept + text[at:]
 
 
 def is_added_cell(metadata: Mapping[str, Any]) -> bool:

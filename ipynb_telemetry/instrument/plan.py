@@ -13,7 +13,7 @@ from ipynb_telemetry.instrument.edits import Edit
 from ipynb_telemetry.instrument.faults import faults, named_id
 from ipynb_telemetry.instrument.json_text import NotReadableError
 from ipynb_telemetry.instrument.languages import why_not_python_3
-from ipynb_telemetry.instrument.marks import is_added_cell
+from ipynb_telemetry.instrument.marks import added_spans, is_added_cell
 from ipynb_telemetry.instrument.notebook import Notebook, read_notebook
 from ipynb_telemetry.notebook_cells import get_telemetry_setup_cell
 
@@ -82,7 +82,7 @@ def plan_remove(file: BinaryIO) -> Plan:
         if added[number]:
             setup_cell = True
         elif cell.kind == "code" and notebook.places[number].source is not None:
-            lines += len(edit.added_spans(cell.text))
+            lines += len(added_spans(cell.text))
             found += edit.removed_lines(notebook.places[number])
     found += edit.removed_cells(notebook, added)
     return Plan(found, lines=lines, setup_cell=setup_cell)

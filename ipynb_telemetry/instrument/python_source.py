@@ -17,6 +17,8 @@ from IPython.core import magics
 from IPython.core.alias import default_aliases
 from IPython.core.inputtransformer2 import TransformerManager
 
+from ipynb_telemetry.source_strings import without_strings
+
 # The cell magics that run their body as Python, once and in this kernel. Their line ends where
 # IPython ends it, and is no question for help.
 _OTHER_ENDS = r"\r\f\v\x1c-\x1e\x85\u2028\u2029"
@@ -177,7 +179,7 @@ def is_tracked(source: str, module: ast.Module | None) -> bool:
         module: What of it is run; None where that is no Python.
     """
     if module is None:
-        return _CELL_CALL.search(source) is not None
+        return _CELL_CALL.search(without_strings(source)) is not None
     return "_cell" in source and any(map(_is_cell_call, ast.walk(module)))
 
 
