@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
+from ipynb_telemetry.instrument.additions import additions
+from ipynb_telemetry.instrument.cells import Cell
 from ipynb_telemetry.instrument.edits import applied
 from ipynb_telemetry.instrument.jupytext_plan import (
     SUFFIXES,
@@ -33,3 +36,22 @@ def cleaned(data: bytes, path: Path) -> bytes:
     if path.suffix in SUFFIXES:
         return applied(plan_remove_text(io.BytesIO(data), path).edits, data)
     return applied(plan_remove(io.BytesIO(data)).edits, data)
+
+
+def with_lines(*cells: Cell) -> list[str]:
+    """The code cells' texts with what is added to them; `+` begins an added line."""
+    texts = [cell.text for cell in cells]
+    for each in reversed(additions(cells).lines):
+        text = texts[each.cell]
+        texts[each.cell] = f"{text[: each.at]}+{each.line}\n{text[each.at :]}"
+    return [text for text, cell in zip(texts, cells, strict=True) if cell.kind == "code"]
+
+
+def with_line(source: str, **metadata: Any) -> str:
+    """The text of a code cell whose id is `moon`, in the same manner."""
+    return with_lines(Cell("code", source, metadata, id="moon"))[0]
+
+
+def reasons(*cells: Cell) -> list[tuple[int, str]]:
+    """Which cells are left alone, and why."""
+    return [(each.cell, each.reason) for each in additions(cells).left_alone]

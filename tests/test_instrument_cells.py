@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from instrumenting import cleaned, instrumented
+from instrumenting import cleaned, instrumented, reasons, with_line
 from lessons import PYTHON_3, a_code_cell, a_markdown_cell, a_notebook
 
 from ipynb_telemetry.instrument.additions import additions
@@ -21,19 +20,6 @@ from ipynb_telemetry.instrument.notebook import read_notebook
 from ipynb_telemetry.instrument.plan import plan_instrument
 
 NAME = Path("lesson.ipynb")
-
-
-def with_lines(*cells: Cell) -> list[str]:
-    """The code cells' texts with what is added to them; `+` begins an added line."""
-    texts = [cell.text for cell in cells]
-    for each in reversed(additions(cells).lines):
-        text = texts[each.cell]
-        texts[each.cell] = f"{text[: each.at]}+{each.line}\n{text[each.at :]}"
-    return [text for text, cell in zip(texts, cells, strict=True) if cell.kind == "code"]
-
-
-def with_line(source: str, **metadata: Any) -> str:
-    return with_lines(Cell("code", source, metadata, id="moon"))[0]
 
 
 TRACKED = '+_cell("moon"'
@@ -135,6 +121,42 @@ def test_a_cell_whose_source_is_looked_at_elsewhere_is_left_alone(
     assert reasons == ([] if reason is None else [reason])
 
 
+@pytest.mark.parametrize("magic", ["ipytest", "timeit", "px", "prun -s time"])
+def test_a_cell_below_another_magic_is_left_alone_with_a_word(magic: str) -> None:
+    cell = Cell("code", f"\n%%{magic}\ndef test_sum(): assert x")
+
+    name = magic.split(maxsplit=1)[0]
+    assert reasons(cell) == [(0, f"below %%{name} it may run later, elsewhere or more than once")]
+
+
+@pytest.mark.parametrize("first", ["bash", "html", "writefile a.py", "R", "time?", "timeit?"])
+def test_a_cell_of_no_python_needs_no_word(first: str) -> None:
+    assert reasons(Cell("code", f"%%{first}\nx = 1")) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = 1",
+        "assert x",
+        "def test_sum(): assert x",
+        "%%ipytest\nx",
+        "test_x = *\ndef test_y(): 1",
+    ],
+)
+def test_a_cell_tagged_no_telemetry_gets_nothing_and_nothing_is_missing(source: str) -> None:
+    cells = [
+        Cell("code", "setup_telemetry('D1')"),
+        Cell("code", source, {"tags": ["no-telemetry"]}),
+    ]
+
+    missing = additions(cells)
+
+    assert missing.are_none
+    assert list(missing.left_alone) == []
+    assert faults(cells, missing) == []
+
+
 def test_an_answer_that_nbgrader_has_a_checksum_of_is_tracked() -> None:
     nbgrader = {
         "grade": False,
@@ -159,7 +181,7 @@ def test_an_answer_that_nbgrader_has_a_checksum_of_is_tracked() -> None:
     ],
 )
 def test_a_cell_that_is_all_assertions_is_a_test(source: str) -> None:
-    assert with_line(source) == f"+# ipynb-telemetry: test moon\n{source}"
+    assert with_line(source) == f"+# ipynb-telemetry: test moon  # ipynb-telemetry\n{source}"
 
 
 @pytest.mark.parametrize(
@@ -174,47 +196,10 @@ def test_a_cell_that_does_more_or_less_than_assert_is_none(source: str) -> None:
     [{"tags": ["test"]}, {"nbgrader": {"grade": True, "solution": False, "grade_id": "moon"}}],
 )
 def test_a_cell_that_is_said_to_be_a_test_is_one(metadata: dict[str, Any]) -> None:
-    assert with_line("check(x)", **metadata) == "+# ipynb-telemetry: test moon\ncheck(x)"
-    assert with_line("%%time\ncheck(x)", **metadata).startswith("%%time\n+# ipynb-telemetry: test")
+    line = "# ipynb-telemetry: test moon  # ipynb-telemetry"
 
-
-def test_a_test_function_is_decorated_above_its_decorators() -> None:
-    source = "import x\n\n@x.retry\n@x.fast\ndef test_sum():\n    pass\nasync def test_late(): pass"
-
-    lines = with_line(source).split("\n")
-
-    assert lines[0].startswith(TRACKED)
-    assert lines[3:6] == ['+@tracked_test("sum")  # ipynb-telemetry', "@x.retry", "@x.fast"]
-    assert lines[8] == '+@tracked_test("late")  # ipynb-telemetry'
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "@tracked_test('mine')\ndef test_sum(): pass",
-        "class A:\n    def test_sum(self): pass",
-        "def make():\n    def test_sum(): pass",
-        "def testing(): pass",
-        "text = '''\ndef test_sum(): pass\n'''",
-    ],
-)
-def test_no_other_function_is_decorated(source: str) -> None:
-    assert "+@tracked_test" not in with_line(source)
-
-
-def test_the_exercise_of_a_function_has_its_name() -> None:
-    source = "def test_light(): pass\ndef test_1(): pass\ndef test_(): pass"
-
-    made = re.findall(r'tracked_test\("(.*?)"\)', with_line(source))
-
-    assert made == ["light", "test_1", "test_"]
-
-
-def test_a_test_function_below_a_cell_magic_is_decorated() -> None:
-    assert with_line("%%time\ndef test_sum(): pass").split("\n")[2:] == [
-        '+@tracked_test("sum")  # ipynb-telemetry',
-        "def test_sum(): pass",
-    ]
+    assert with_line("check(x)", **metadata) == f"+{line}\ncheck(x)"
+    assert with_line("%%time\ncheck(x)", **metadata) == f"%%time\n+{line}\ncheck(x)"
 
 
 @pytest.mark.parametrize(
@@ -238,16 +223,6 @@ def test_the_setup_cell_is_first_but_after_a_title_and_a_header(
     cells = [Cell(*each.partition(":")[::2]) for each in kinds.split(", ")]
 
     assert additions(cells).setup_before == before
-
-
-def test_cells_above_a_setup_cell_of_the_authors_own_are_left_alone() -> None:
-    setup = 'from x import setup_telemetry\nsetup_telemetry("D1")'
-    cells = [Cell("code", each) for each in ("above = 1", setup, "below = 1")]
-
-    missing = additions(cells)
-
-    assert missing.setup_before is None
-    assert [line.cell for line in missing.lines] == [2]
 
 
 def ids_of(*cells: Cell) -> list[str]:
@@ -307,7 +282,8 @@ def test_an_id_is_given_once() -> None:
 def test_an_exercise_is_named_so_that_people_can_read_it() -> None:
     cells = [Cell("markdown", "## Exercise 1"), Cell("code", "assert x", id="3f2a9c1b")]
 
-    assert additions(cells).lines[0].line == "# ipynb-telemetry: test exercise-1-3f2a9c1b"
+    (line,) = additions(cells).lines
+    assert line.line == "# ipynb-telemetry: test exercise-1-3f2a9c1b  # ipynb-telemetry"
 
 
 @pytest.mark.parametrize(
@@ -419,6 +395,38 @@ def test_a_cell_of_which_only_the_added_line_is_left_is_empty_again() -> None:
     only = '_cell("moon")  # ipynb-telemetry'
 
     assert cleaned(a_notebook(a_code_cell(only)), NAME) == a_notebook(a_code_cell(""))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'text = """\n_cell("moon")  # ipynb-telemetry\n"""',
+        'text = """\n@tracked_test("moon")  # ipynb-telemetry\n"""',
+        "text = '''\n# ipynb-telemetry: test moon  # ipynb-telemetry\n'''\nx = *",
+        '%pwd\ntext = f"""{x}\n_cell(\n "moon"\n)  # ipynb-telemetry\n"""',
+        "# ipynb-telemetry: test moon\nassert x",
+        "    # ipynb-telemetry: test moon # ipynb-telemetry\n    assert x",
+    ],
+)
+@pytest.mark.parametrize("name", ["lesson.ipynb", "lesson.py", "lesson.md"])
+def test_what_an_author_wrote_is_not_taken_out(source: str, name: str) -> None:
+    data = {
+        "lesson.ipynb": a_notebook(a_code_cell(source)),
+        "lesson.py": f"# %%\n{source}\n".replace("\n%", "\n# %").encode(),
+        "lesson.md": f"---\njupyter:\n  jupytext:\n---\n\n```python\n{source}\n```\n".encode(),
+    }[name]
+
+    assert cleaned(data, Path(name)) == data
+    assert cleaned(instrumented(data, Path(name)), Path(name)) == data
+
+
+def test_an_id_in_a_string_is_no_id() -> None:
+    cells = [
+        Cell("code", 'text = """\n_cell("moon")\n@tracked_test("moon")\n"""'),
+        Cell("code", '_cell("moon")\nx = 1'),
+    ]
+
+    assert faults(cells, additions(cells)) == []
 
 
 def test_markdown_that_shows_an_added_line_is_left_alone() -> None:

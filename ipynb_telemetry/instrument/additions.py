@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ipynb_telemetry.instrument import python_source
 from ipynb_telemetry.instrument.cells import Cell
+from ipynb_telemetry.instrument.checks import is_all_assertions, tests, untracked_tests
 from ipynb_telemetry.instrument.headings import is_title
 from ipynb_telemetry.instrument.ids import Ids
 from ipynb_telemetry.instrument.languages import is_of_another_language
-from ipynb_telemetry.instrument.marks import cell_line, decorator_line, is_added_cell, test_line
+from ipynb_telemetry.instrument.marks import cell_line, decorator_line, test_line
+from ipynb_telemetry.instrument.setup_cells import sets_up
 from ipynb_telemetry.marker import marked_exercise
 
-_SETUP_CALL = re.compile(r"^[ \t]*setup_telemetry\(", re.MULTILINE)
+_NO_TELEMETRY = "no-telemetry"
+"""The tag of a cell that the author wants left as it is."""
+# Below these is another language, or the text of a file, or nothing.
+_NEEDS_NO_WORD = {
+    *("", "time", "capture"),
+    *("bash", "cmd", "html", "HTML", "javascript", "js", "latex", "markdown", "perl", "pypy"),
+    *("python2", "ruby", "script", "sh", "svg", "SVG", "cython", "file", "writefile"),
+    *("julia", "R", "sql", "bigquery", "mermaid", "shell", "sparksql", "stata", "octave"),
+}
 
 
 class Addition(NamedTuple):
@@ -37,12 +46,20 @@ class LeftAlone(NamedTuple):
     reason: str
 
 
+class Undecorated(NamedTuple):
+    """A test function to which no `@tracked_test` can be given."""
+
+    cell: int
+    function: str
+
+
 @dataclass(frozen=True)
 class Additions:
     """What is missing in a lesson."""
 
     lines: Sequence[Addition]
     left_alone: Sequence[LeftAlone]
+    undecorated: Sequence[Undecorated]
     setup_before: int | None
     """The cell before which the setup cell goes; None where it is not missing."""
 
@@ -55,36 +72,41 @@ def additions(cells: Sequence[Cell]) -> Additions:
     """What a lesson of Python 3 needs; nothing for what it has already."""
     code = [number for number, cell in enumerate(cells) if cell.kind == "code"]
     if not code:
-        return Additions([], [], None)
+        return Additions([], [], [], None)
     setup = next((number for number in code if sets_up(cells[number])), None)
     ids = Ids(cells)
-    lines: list[Addition] = []
+    found: list[Addition | Undecorated] = []
     left_alone: list[LeftAlone] = []
-    for number in code if setup is None else [each for each in code if each > setup]:
-        cell = cells[number]
-        reason = why_left_alone(cell)
+    for number in code:
+        cell, reason = cells[number], why_left_alone(cells[number])
+        if reason is None and setup is not None and number <= setup:
+            is_told = number == setup or _is_told(cell)
+            reason = "" if is_told else "it stands above the setup cell"
         if reason:
             left_alone.append(LeftAlone(number, reason))
         elif reason is None:
-            lines += _lines_for(number, cell, ids)
-    return Additions(lines, left_alone, _place_of_setup(cells) if setup is None else None)
-
-
-def sets_up(cell: Cell) -> bool:
-    """Whether this is a setup cell, ours or one that the author has written."""
-    return cell.kind == "code" and (
-        is_added_cell(cell.metadata) or _SETUP_CALL.search(cell.text) is not None
+            found += _lines_for(number, cell, ids)
+    return Additions(
+        [each for each in found if isinstance(each, Addition)],
+        left_alone,
+        [each for each in found if isinstance(each, Undecorated)],
+        _place_of_setup(cells) if setup is None else None,
     )
 
 
 def why_left_alone(cell: Cell) -> str | None:
     """Why no line is added to a code cell; empty where that needs no word, None where one is."""
+    if _NO_TELEMETRY in cell.tags:
+        return ""
     for reason, holds in _REASONS.items():
         if holds(cell):
             return reason
-    start = python_source.body_start(cell.text)
-    if start is None or is_of_another_language(cell):
+    if is_of_another_language(cell):
         return ""
+    start = python_source.body_start(cell.text)
+    if start is None:
+        magic = python_source.cell_magic(cell.text)
+        return "" if magic in _NEEDS_NO_WORD else _BELOW_A_MAGIC.format(magic)
     return "" if python_source.has_nothing_to_run(cell.text, start) else None
 
 
@@ -103,7 +125,10 @@ _REASONS: dict[str, Callable[[Cell], object]] = {
 }
 
 
-def _lines_for(number: int, cell: Cell, ids: Ids) -> Iterator[Addition]:
+_BELOW_A_MAGIC = "below %%{} it may run later, elsewhere or more than once"
+
+
+def _lines_for(number: int, cell: Cell, ids: Ids) -> Iterator[Addition | Undecorated]:
     if marked_exercise(cell.text) is not None:
         return
     start = python_source.body_start(cell.text) or 0
@@ -120,20 +145,29 @@ def _lines_for(number: int, cell: Cell, ids: Ids) -> Iterator[Addition]:
         if place is not None:
             line = place.indent + cell_line(ids.cell_id(number), cell.text)
             yield Addition(number, place.start, line)
-    for function, below in python_source.untracked_tests(cell.text, start):
-        decorator = below.indent + decorator_line(ids.exercise_of(function))
-        yield Addition(number, below.start, decorator)
+    for function, below in untracked_tests(cell.text, start):
+        if below is None:
+            yield Undecorated(number, function)
+        else:
+            decorator = below.indent + decorator_line(ids.exercise_of(function))
+            yield Addition(number, below.start, decorator)
+
+
+def _is_told(cell: Cell) -> bool:
+    """Whether the author has marked or tracked it, above the setup cell too."""
+    module = python_source.tree(cell.text[python_source.body_start(cell.text) or 0 :])
+    return marked_exercise(cell.text) is not None or python_source.is_tracked(cell.text, module)
 
 
 def _is_test(cell: Cell, module: ast.Module | None) -> bool:
     """Whether the cell as a whole tests an exercise."""
-    if module is not None and python_source.tests(module):
+    if module is not None and tests(module):
         return False
     if {"test", "tests"} & {*cell.tags}:
         return True
     if cell.nbgrader.get("grade") and not cell.nbgrader.get("solution"):
         return True
-    return module is not None and python_source.is_all_assertions(module)
+    return module is not None and is_all_assertions(module)
 
 
 def _place_of_setup(cells: Sequence[Cell]) -> int:

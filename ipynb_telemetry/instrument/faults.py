@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ipynb_telemetry.instrument.additions import Additions, sets_up
+from ipynb_telemetry.instrument.additions import Additions
 from ipynb_telemetry.instrument.cells import Cell
 from ipynb_telemetry.instrument.headings import headings
 from ipynb_telemetry.instrument.ids import cell_ids, exercises
-from ipynb_telemetry.instrument.python_source import tree
+from ipynb_telemetry.instrument.setup_cells import named_exercises
 
 _EXERCISE = re.compile(r"exercise\b", re.IGNORECASE)
 _OTTER_CHECK = re.compile(r"\bgrader\.check\w*\(")
@@ -30,35 +29,15 @@ def faults(cells: Sequence[Cell], missing: Additions) -> list[str]:
     found += [f"{times} tests are of {name!r}" for name, times in tests.items() if times > 1]
     found += [
         f"the setup cell names the exercise {name!r}, and it has no test"
-        for name in _named_in_setup(cells)
+        for name in named_exercises(cells)
         if name not in tests
     ]
+    found += [
+        f"cell {each.cell + 1}: {each.function} gets no @tracked_test, for no line above it is "
+        "safe; put one there yourself, or tag the cell no-telemetry"
+        for each in missing.undecorated
+    ]
     return found + list(_sections_without_test(cells, sources))
-
-
-def named_id(cells: Sequence[Cell]) -> str:
-    """The notebook id in the setup cell; empty where there is none that is plain text."""
-    call = _setup_call(cells)
-    argument = call.args[0] if call and call.args else None
-    value = argument.value if isinstance(argument, ast.Constant) else None
-    return value if isinstance(value, str) else ""
-
-
-def _named_in_setup(cells: Sequence[Cell]) -> list[str]:
-    """The exercises in the setup cell, where they are a plain list."""
-    call = _setup_call(cells)
-    for keyword in call.keywords if call else ():
-        if keyword.arg == "exercises" and isinstance(keyword.value, (ast.List, ast.Tuple)):
-            values = [getattr(each, "value", None) for each in keyword.value.elts]
-            return [value for value in values if isinstance(value, str)]
-    return []
-
-
-def _setup_call(cells: Sequence[Cell]) -> ast.Call | None:
-    setup = next((cell for cell in cells if sets_up(cell)), None)
-    module = tree(setup.text) if setup else None
-    calls = [node for node in ast.walk(module) if isinstance(node, ast.Call)] if module else []
-    return next((call for call in calls if getattr(call.func, "id", "") == "setup_telemetry"), None)
 
 
 def _sections_without_test(cells: Sequence[Cell], sources: Sequence[str]) -> Iterator[str]:

@@ -11,14 +11,16 @@ from typing import BinaryIO
 from ipynb_telemetry.instrument.additions import additions
 from ipynb_telemetry.instrument.cells import Cell
 from ipynb_telemetry.instrument.edits import Edit
-from ipynb_telemetry.instrument.faults import faults, named_id
+from ipynb_telemetry.instrument.faults import faults
 from ipynb_telemetry.instrument.json_text import NotReadableError
 from ipynb_telemetry.instrument.jupytext_edits import cells_of, with_added, without_added
 from ipynb_telemetry.instrument.jupytext_text import Text, is_jupytext, read_text, unknown_format
 from ipynb_telemetry.instrument.languages import why_not_python_3
 from ipynb_telemetry.instrument.marks import added_spans, is_added_cell, without_added_lines
+from ipynb_telemetry.instrument.names import why_names_are_taken
 from ipynb_telemetry.instrument.notebook import read_notebook
 from ipynb_telemetry.instrument.plan import Plan
+from ipynb_telemetry.instrument.setup_cells import named_id
 from ipynb_telemetry.notebook_cells import get_telemetry_setup_cell
 
 SUFFIXES = (".py", ".md")
@@ -39,10 +41,11 @@ def plan_instrument_text(
         NotReadableError: It cannot be read, or is no notebook of Python 3.
     """
     old, text = _read(file, path)
-    reason = why_not_python_3(text.metadata, cells_of(text))
+    cells = cells_of(text)
+    reason = why_not_python_3(text.metadata, cells) or why_names_are_taken(cells)
     if reason:
         raise NotReadableError(reason)
-    cells = _with_ids(cells_of(text), _paired(path))
+    cells = _with_ids(cells, _paired(path))
     missing = additions(cells)
     setup = None
     if missing.setup_before is not None:

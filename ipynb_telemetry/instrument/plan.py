@@ -10,11 +10,13 @@ from typing import BinaryIO
 from ipynb_telemetry.instrument import edits as edit
 from ipynb_telemetry.instrument.additions import Additions, LeftAlone, additions
 from ipynb_telemetry.instrument.edits import Edit
-from ipynb_telemetry.instrument.faults import faults, named_id
+from ipynb_telemetry.instrument.faults import faults
 from ipynb_telemetry.instrument.json_text import NotReadableError
 from ipynb_telemetry.instrument.languages import why_not_python_3
 from ipynb_telemetry.instrument.marks import added_spans, is_added_cell
+from ipynb_telemetry.instrument.names import why_names_are_taken
 from ipynb_telemetry.instrument.notebook import Notebook, read_notebook
+from ipynb_telemetry.instrument.setup_cells import named_id
 from ipynb_telemetry.notebook_cells import get_telemetry_setup_cell
 
 _ESCAPE = re.compile(rb"\\u(?:0[1-9a-fA-F]|[1-9a-fA-F])")
@@ -45,10 +47,12 @@ def plan_instrument(file: BinaryIO, notebook_id: str, settings: Mapping[str, obj
         settings: The same, as `get_telemetry_setup_cell` takes them.
 
     Raises:
-        NotReadableError: It cannot be read, or is no notebook of Python 3.
+        NotReadableError: It cannot be read, or is no notebook of Python 3,
+            or uses our names for something of its own.
     """
     notebook = read_notebook(file)
     reason = why_not_python_3(notebook.metadata, notebook.cells)
+    reason = reason or why_names_are_taken(notebook.cells)
     if reason:
         raise NotReadableError(reason)
     missing = additions(notebook.cells)

@@ -23,6 +23,7 @@ from ipynb_telemetry.source_strings import without_strings
 # IPython ends it, and is no question for help.
 _OTHER_ENDS = r"\r\f\v\x1c-\x1e\x85\u2028\u2029"
 _RUNS_BODY_ONCE = re.compile(rf"%%(?:time|capture)(?:[ \t][^{_OTHER_ENDS}\n]*)?\r?\n")
+_CELL_MAGIC = re.compile(r"[ \t]*%%(\w+)(?!.*\?[ \t]*$)")
 # Colab's form, Quarto's and nbdev's options and a cell's mark count at the top of a cell only.
 _DIRECTIVE = re.compile(r"#\s?(?:@title|@markdown|\||%%)|#!")
 # What IPython takes off all lines depends on the first two: prompts, and an indent.
@@ -78,6 +79,18 @@ def body_start(source: str) -> int | None:
     return start
 
 
+def cell_magic(source: str) -> str:
+    """The magic whose cell has no Python that we know how to track: `bash` of `%%bash`.
+
+    Empty where there is none, or only a question for its help.
+    """
+    for line in lines(source):
+        if line.text.strip() and not _RUNS_BODY_ONCE.fullmatch(line.text):
+            found = _CELL_MAGIC.match(line.text)
+            return found[1] if found else ""
+    return ""
+
+
 def has_nothing_to_run(source: str, start: int = 0) -> bool:
     """Nothing but comments and white space."""
     return all(line.says_nothing for line in lines(source, start))
@@ -118,59 +131,6 @@ def place_for(source: str, start: int, line: str) -> Line | None:
     return None
 
 
-def untracked_tests(source: str, start: int) -> Iterator[tuple[str, Line]]:
-    """The functions `test_*` of a cell, each with the line above which its decorator goes.
-
-    That is above the decorators it has: what runs when the test is called is the attempt, and
-    a decorator that repeats it makes no more of them.
-    """
-    body = source[start:]
-    before = _tree(body)
-    if before is None or "\r" in body.replace("\r\n", "") or "\f" in body:
-        return
-    placed = lines(source, start)
-    for test in tests(before):
-        if any(map(_is_tracking, test.decorator_list)):
-            continue
-        first = min([test.lineno, *(decorator.lineno for decorator in test.decorator_list)])
-        line = placed[first - 1]
-        if line.text.startswith(("@", "def ", "async ")):
-            yield test.name, line
-
-
-def tests(module: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The functions `test_*` that stand in no other function or class."""
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    functions = [part for part in module.body if isinstance(part, kinds)]
-    return [each for each in functions if each.name.startswith("test_")]
-
-
-def is_all_assertions(module: ast.Module) -> bool:
-    """Assertions, and beside them nothing but imports and words: `print("All passed!")`."""
-    kinds = {_kind(statement) for statement in module.body}
-    return "assertion" in kinds and "other" not in kinds
-
-
-def _kind(statement: ast.stmt) -> str:
-    if isinstance(statement, ast.Assert):
-        return "assertion"
-    if isinstance(statement, (ast.Import, ast.ImportFrom)):
-        return "beside"
-    value = statement.value if isinstance(statement, ast.Expr) else None
-    if isinstance(value, ast.Call):
-        return _kind_of_call(value)
-    return "beside" if isinstance(value, ast.Constant) else "other"
-
-
-def _kind_of_call(call: ast.Call) -> str:
-    called = call.func
-    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-    if name.startswith("assert"):
-        return "assertion"
-    is_words = name == "print" and all(isinstance(each, ast.Constant) for each in call.args)
-    return "beside" if is_words else "other"
-
-
 def is_tracked(source: str, module: ast.Module | None) -> bool:
     """Whether a cell calls `_cell` already.
 
@@ -186,11 +146,6 @@ def is_tracked(source: str, module: ast.Module | None) -> bool:
 def _is_cell_call(node: ast.AST) -> bool:
     call = node.value if isinstance(node, ast.Expr) else None
     return isinstance(call, ast.Call) and getattr(call.func, "id", "") == "_cell"
-
-
-def _is_tracking(decorator: ast.expr) -> bool:
-    named = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return getattr(named, "id", "") == "tracked_test"
 
 
 def _places(source: str, start: int) -> Iterator[Line]:
