@@ -20,6 +20,7 @@ LINES = (
     "%time x", "%%R",
     "# ipynb-telemetry: test by hand", "text = '''\n_cell('in it')  # ipynb-telemetry\n'''",
     "'''\n# ipynb-telemetry: test in it  # ipynb-telemetry\n'''", "def test_all(data):",
+    "    def test_nested(): assert x",
     'f"{x}"', "lambda: 0", "for x in []:", "else:", "@property",
 )  # fmt: skip
 """Lines of cells; put together at random they are Python, or nearly."""

@@ -104,6 +104,8 @@ def test_a_notebook_that_uses_our_names_for_its_own_is_refused(
         "x._cell = 1",
         "text = '_cell = 1'",
         "%%bash\n_cell=1",
+        "def show():\n    global _cell\n    _cell('moon')",
+        "import ipynb_telemetry.tracking as tracked_test",
         "from ipynb_telemetry.bootstrap import tracked_test",
         "def _cell(*x): pass\n\nsetup_telemetry('D1')",
     ],

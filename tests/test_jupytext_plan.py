@@ -85,6 +85,24 @@ def test_another_kernel_is_refused(path: Path) -> None:
         plan(julia, path)
 
 
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("a.py", '# %% tags=["no-telemetry"]\n{}\n'),
+        ("a.md", '```python tags=["no-telemetry"]\n{}\n```\n'),
+    ],
+)
+def test_a_cell_tagged_no_telemetry_stays_as_it_is(name: str, cell: str, tmp_path: Path) -> None:
+    sign = "# " if name == "a.py" else ""
+    header = f"{sign}---\n{sign}jupytext:\n{sign}---\n\n"
+    text = header + cell.format("def test_x():\n    assert x")
+
+    made = instrumented(text.encode(), tmp_path / name).decode()
+
+    assert made.endswith(text.removeprefix(header))
+    assert "# ipynb-telemetry" not in made
+
+
 def test_settings_go_into_the_setup_cell(path: Path) -> None:
     wanted = plan_instrument_text(io.BytesIO(TEXT), path, "D1", {"cohort": "spring"})
 

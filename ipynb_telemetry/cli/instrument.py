@@ -145,7 +145,7 @@ class _Work:
                 more = f" and {len(others)} more" if others else ""
                 self._say(
                     f"{first}, {second}{more} have the same notebook id, {notebook_id!r}; "
-                    "--notebook-id '{parent}-{stem}' may tell them apart"
+                    "--remove and then --notebook-id '{parent}-{stem}' may tell them apart"
                 )
         if not self._wish.diff:
             self._say(self._summary())

@@ -72,10 +72,12 @@ def unknown_format(text: str, name: str) -> str:
     """
     known = "markdown" if _is_markdown(name) else "percent"
     header = _header_of(text, name)
+    if "jupytext:" not in header:
+        return ""
     said = _FORMAT.search(header)
     if said and said[1] != known:
         return said[1]
-    is_myst = _is_markdown(name) and "jupytext:" in header and _MYST_CELL.search(text)
+    is_myst = _is_markdown(name) and _MYST_CELL.search(text)
     return "myst" if is_myst else ""
 
 

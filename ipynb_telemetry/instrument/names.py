@@ -44,9 +44,11 @@ def _taken_in(cell: Cell) -> Iterator[str]:
 def _bound_in(module: ast.Module) -> Iterator[str]:
     """The names to which a cell gives a value where all other cells see it."""
     yield from _bound_by(module)
-    for node in ast.walk(module):
-        if isinstance(node, ast.Global):
-            yield from node.names
+    for scope in ast.walk(module):
+        if isinstance(scope, _SCOPES):
+            inner = [*ast.walk(scope)]
+            shared = {name for node in inner if isinstance(node, ast.Global) for name in node.names}
+            yield from shared & {*_bound_by(scope)}
 
 
 def _bound_by(block: ast.AST) -> Iterator[str]:
@@ -57,16 +59,16 @@ def _bound_by(block: ast.AST) -> Iterator[str]:
         if isinstance(node, _SCOPES):
             yield node.name
             continue
-        if isinstance(node, ast.ImportFrom) and _is_ours(node.module):
+        if isinstance(node, ast.ImportFrom) and _is_ours(node.module or ""):
             continue
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             yield node.id
-        elif isinstance(node, ast.alias):
+        elif isinstance(node, ast.alias) and not _is_ours(node.name):
             yield node.asname or node.name.partition(".")[0]
         elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
             yield node.name or ""
         yield from _bound_by(node)
 
 
-def _is_ours(module: str | None) -> bool:
-    return module is not None and module.partition(".")[0] == _PACKAGE
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == _PACKAGE
