@@ -96,7 +96,7 @@ def test_a_test_function_that_cannot_be_decorated_is_said(source: str) -> None:
 
     (fault,) = faults(cells, additions(cells))
 
-    assert fault.startswith("cell 2: test_sum gets no @tracked_test")
+    assert fault.startswith("test_sum gets no @tracked_test")
 
 
 @pytest.mark.parametrize(

@@ -212,10 +212,12 @@ def test_a_cell_that_is_left_alone_is_named_with_the_reason(folder: Path) -> Non
     locked = a_code_cell("assert km", nbgrader={"locked": True, "grade": True, "checksum": "0"})
     (folder / "moon.ipynb").write_bytes(a_notebook(a_code_cell("km = 1"), locked))
 
-    ran = instrument(".", cwd=folder)
+    ran = instrument(".", "--check", cwd=folder)
+    done = instrument(".", cwd=folder)
 
-    assert "moon.ipynb: cell 2 is left alone: nbgrader has locked it" in ran.stdout
-    assert ran.exit_code == 0
+    assert "moon.ipynb: cell 2 (assert km) is left alone: nbgrader has locked it" in ran.stdout
+    assert "moon.ipynb: cell 3 (assert km) is left alone: nbgrader has locked it" in done.stdout
+    assert done.exit_code == 0
 
 
 def test_settings_reach_the_setup_cell(folder: Path) -> None:

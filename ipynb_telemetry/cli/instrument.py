@@ -182,8 +182,11 @@ class _Work:
             return
         if plan.edits:
             self._say(f"{file.name}: {self._outcome(plan)}")
+        # As they are counted now: the setup cell goes above all other code.
+        first = 2 if plan.setup_cell and not self._wish.check else 1
         for left in plan.left_alone if plan.edits or self._wish.check else ():
-            self._say(f"{file.name}: cell {left.cell + 1} is left alone: {left.reason}")
+            which = f"cell {left.cell + first} ({left.begins})"
+            self._say(f"{file.name}: {which} is left alone: {left.reason}")
         for fault in plan.faults:
             self._say(f"{file.name}: {fault}")
 

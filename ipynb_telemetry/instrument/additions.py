@@ -17,6 +17,7 @@ from ipynb_telemetry.instrument.marks import cell_line, decorator_line, test_lin
 from ipynb_telemetry.instrument.setup_cells import sets_up
 from ipynb_telemetry.marker import marked_exercise
 
+_MAX_SHOWN_CHARS = 40
 _NO_TELEMETRY = "no-telemetry"
 """The tag of a cell that the author wants left as it is."""
 # Below these is another language, or the text of a file, or nothing.
@@ -43,6 +44,8 @@ class LeftAlone(NamedTuple):
     """A cell that gets no line although it has something to run."""
 
     cell: int
+    begins: str
+    """Its first line that says something, by which an author finds it."""
     reason: str
 
 
@@ -83,7 +86,7 @@ def additions(cells: Sequence[Cell]) -> Additions:
             is_told = number == setup or _is_told(cell)
             reason = "" if is_told else "it stands above the setup cell"
         if reason:
-            left_alone.append(LeftAlone(number, reason))
+            left_alone.append(LeftAlone(number, _first_line(cell), reason))
         elif reason is None:
             found += _lines_for(number, cell, ids)
     return Additions(
@@ -151,6 +154,11 @@ def _lines_for(number: int, cell: Cell, ids: Ids) -> Iterator[Addition | Undecor
         else:
             decorator = below.indent + decorator_line(ids.exercise_of(function))
             yield Addition(number, below.start, decorator)
+
+
+def _first_line(cell: Cell) -> str:
+    line = next(filter(None, map(str.strip, cell.text.splitlines())), "")
+    return line if len(line) <= _MAX_SHOWN_CHARS else line[: _MAX_SHOWN_CHARS - 1] + "…"
 
 
 def _is_told(cell: Cell) -> bool:

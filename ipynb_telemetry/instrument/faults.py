@@ -33,8 +33,8 @@ def faults(cells: Sequence[Cell], missing: Additions) -> list[str]:
         if name not in tests
     ]
     found += [
-        f"cell {each.cell + 1}: {each.function} gets no @tracked_test, for no line above it is "
-        "safe; put one there yourself, or tag the cell no-telemetry"
+        f"{each.function} gets no @tracked_test, for no line above it is safe; "
+        "put one there yourself, or tag its cell no-telemetry"
         for each in missing.undecorated
     ]
     return found + list(_sections_without_test(cells, sources))
