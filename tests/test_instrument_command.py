@@ -357,6 +357,19 @@ def test_help_says_what_each_exit_status_means() -> None:
         assert f"\n    {status}  " in shown.stdout
 
 
+def test_the_readmes_commands_run_one_after_the_other(folder: Path) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    commands = re.findall(r"ipynb-telemetry instrument (lessons/[^#\n]*)", readme)
+
+    codes = [instrument(*command.split(), cwd=folder.parent).exit_code for command in commands]
+
+    assert [command.split()[1:] for command in commands] == [
+        [], ["--diff"], ["--check"], ["--remove"], ["--check"],
+    ]  # fmt: skip
+    assert codes == [0, 0, 0, 0, 1]  # in the end, in CI, it is missing again
+    assert (folder / "moon.ipynb").read_bytes() == PLAIN
+
+
 def test_each_hook_for_pre_commit_runs(folder: Path) -> None:
     (folder / "setup.py").write_text("x = 1\n")
     files = [str(folder / "moon.ipynb"), str(folder / "setup.py")]
