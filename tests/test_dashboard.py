@@ -368,6 +368,33 @@ def test_missing_events_are_told_until_they_arrive(
     expect(page.get_by_role("link", name="Is it all there? 2 missing")).to_be_visible()
 
 
+def test_a_class_on_the_system_before_this_one_is_shown_as_well(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    page = dashboard.open("received")
+    properties = {"nb": NOTEBOOK, "sess": "aaaaaaaa", "v": "1.0.0"}
+    at = datetime.now(tz=timezone.utc)
+    for number, (event, own) in enumerate(
+        [
+            ("start", {}),
+            ("cell", {"cell_id": "one", "cell_num": 1, "code": "# code"}),
+            ("test", {"ex": "one", "ok": False, "try": 1, "ms": 2, "err": "no"}),
+            ("test", {"ex": "one", "ok": True, "try": 2, "ms": 2, "err": None}),
+        ]
+    ):
+        sent = {"event": event, "distinct_id": "ADA-LEE", "properties": {**own, **properties}}
+        timestamp = (at + timedelta(milliseconds=number)).isoformat()
+        assert collector.post([{**sent, "timestamp": timestamp}]).status_code == 200
+
+    expect(page.locator(".verdict")).to_contain_text("4 events came without a number")
+    expect(page.locator(".received tbody td")).to_contain_text(["aaaaaaaa", "4", "not told"])
+    page.evaluate("location.hash = 'class'")
+    expect(dashboard.cell("ADA-LEE", 1)).to_have_attribute("data-state", "passed")
+    dashboard.row("ADA-LEE").locator(".name").click()
+    expect(page.get_by_role("dialog")).to_contain_text("✓ passed one, attempt 2")
+    expect(page.get_by_role("dialog")).not_to_contain_text("not ended")
+
+
 def test_each_exercise_and_the_pace_follow_the_class(
     dashboard: Dashboard, collector: CollectorProcess
 ) -> None:

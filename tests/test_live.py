@@ -162,6 +162,43 @@ def test_events_that_no_figures_were_kept_of_are_applied_at_the_start(room: Clas
     wait_until(lambda: room.names() == ["ADA", "BEN"])
 
 
+def test_an_event_without_a_number_is_counted_once_through_restarts(room: Class) -> None:
+    lesson = Lesson().failed("one").failed("one", 2).passed("one", 3)
+    events = [event._replace(seq=None) for event in lesson.events]
+    room.store_events(events[:1])
+    room.end()
+    room.begin()
+    room.store_events(events[1:2])
+    room.live.close()
+    room.store.submit(events[2:]).result()  # as after a kill
+    room.store.close()
+    room.begin()
+    wait_until(lambda: room.live.up_to_date(3))
+    room.live.applied([(3, events[2])])  # what the writer commits while we catch up is read twice
+    room.store_events([*Lesson("BEN", "bbbbbbbb").cell("a").events])
+
+    [row] = rows_of(room.live.changes(Query()), "SARA")
+    assert row["ex"] == {"one": [2, 3, 1]}
+    assert [session[-1] for session in row["sessions"]] == [3]  # type: ignore[attr-defined]
+
+
+def test_figures_of_events_without_a_number_can_be_worked_out_again(room: Class) -> None:
+    lesson = Lesson().failed("one").failed("one", 2)
+    first, second = (event._replace(seq=None) for event in lesson.events)
+    room.store_events([first])
+    room.live.close()
+    [kept] = room.store.read_figures()
+    room.store.write_figures([kept._replace(figures='{"of": "an older version"}')], 1).result()
+    room.store.submit([second]).result()
+    room.store.close()
+
+    room.begin()
+
+    wait_until(lambda: room.live.up_to_date(2))
+    [row] = rows_of(room.live.changes(Query()), "SARA")
+    assert row["ex"] == {"one": [1, 2, 0]}
+
+
 def test_a_session_that_goes_on_after_a_restart_is_one_session(room: Class) -> None:
     lesson = Lesson().failed("one").failed("one", 2)
     room.store_all(lesson, only=slice(1))
@@ -275,7 +312,7 @@ def test_an_event_of_a_session_that_left_memory_is_added_to_it(
     room.store_all(lesson, only=slice(1, None))
 
     [row] = rows_of(room.live.changes(Query()), "SARA")
-    assert row["sessions"] == [["aaaaaaaa", 2, 2, BEGAN_MS, BEGAN_MS + MINUTE_MS]]
+    assert row["sessions"] == [["aaaaaaaa", 2, 2, BEGAN_MS, BEGAN_MS + MINUTE_MS, 0]]
 
 
 def test_a_listener_is_woken_from_the_writers_thread(room: Class) -> None:

@@ -154,8 +154,21 @@ def test_a_pause_of_minutes_parts_what_happened_into_spells() -> None:
     assert figures.first_ms == BEGAN_MS
 
 
-def test_an_event_without_a_number_changes_nothing() -> None:
-    event = Lesson().cell("a").events[0]._replace(seq=None)
+def test_events_without_a_number_are_put_in_order_by_their_times() -> None:
+    lesson = Lesson().cell("a").failed("one").cell("b").passed("one", 2)
+    figures = figures_of(event._replace(seq=None) for event in reversed(lesson.events))
+
+    one = figures.exercises["one"]
+    assert (one.attempts, one.passed, one.first and one.first.ok) == (2, True, False)
+    assert (figures.cell.what, [*figures.cells]) == ("b", ["b", "a"])
+    assert (figures.student, figures.unnumbered) == ("SARA", 4)
+    assert (figures.received, figures.expected) == (0, 0)
+    assert SessionFigures.from_json(figures.to_json()) == figures
+
+
+@pytest.mark.parametrize("without", ["sess", "nb"])
+def test_what_another_program_sends_without_a_number_changes_nothing(without: str) -> None:
+    event = Lesson().cell("a").events[0]._replace(seq=None, **{without: ""})
     figures = SessionFigures("aaaaaaaa")
 
     assert not figures.apply(event)

@@ -80,6 +80,14 @@ def test_an_event_is_stored_with_what_it_says_of_itself() -> None:
     assert json.loads(event.properties) == an_event()["properties"]
 
 
+def test_an_event_of_the_system_before_this_one_is_about_whom_its_id_says() -> None:
+    without = read_one(properties={"nb": "D3", "sess": "abcdef01", "v": "1.0.0", "ex": "one"})
+    of_another_program = read_one(properties={"nb": "D3"})
+
+    assert (without.student, without.seq) == ("SARA", None)
+    assert of_another_program.student == ""
+
+
 @pytest.mark.parametrize(
     "pack",
     [

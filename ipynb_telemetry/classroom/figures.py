@@ -3,6 +3,9 @@
 Events may come in any order and more than once: the figures are the same. Each figure is a
 minimum, a maximum, a set or 'that with the highest `seq`', none of which minds the order,
 and an event whose `seq` is already there changes nothing.
+
+The system that was in use before this one numbers nothing: its events are put in order by
+their times, and whoever applies them sees to it that each comes once.
 """
 
 from __future__ import annotations
@@ -115,6 +118,8 @@ class SessionFigures:
     """The latest ends of cells, at most `MAX_TAIL`."""
     spells: list[list[int]] = field(default_factory=list)
     """When something happened: first and last of each spell, in milliseconds since 1970."""
+    unnumbered: int = 0
+    """How many events came without a `seq`: nobody can tell whether one of them is missing."""
 
     @property
     def student(self) -> str:
@@ -139,19 +144,24 @@ class SessionFigures:
         return self.spells[-1][1] if self.spells else 0
 
     def apply(self, event: StoredEvent) -> bool:
-        """Take an event of this session in; False where it is already in, or has no `seq`."""
-        if event.seq is None or event.seq < 0 or not _add_number(self.spans, event.seq):
+        """Take an event of this session in; False where it is already in, or of no lesson."""
+        if not is_of_a_lesson(event):
             return False
         at_ms = epoch_ms(event.timestamp)
+        if event.seq is None:
+            self.unnumbered += 1
+        elif not _add_number(self.spans, event.seq):
+            return False
+        seq = max(0, at_ms) if event.seq is None else event.seq
         _add_time(self.spells, at_ms)
         self.nb = event.nb
-        if self.names.get(event.student, -1) < event.seq:
-            self._name(event.student, event.seq)
+        if self.names.get(event.student, -1) < seq:
+            self._name(event.student, seq)
         if event.cohort:
-            self.cohort = max(self.cohort, Said(event.seq, at_ms, event.cohort))
+            self.cohort = max(self.cohort, Said(seq, at_ms, event.cohort))
         applier = _APPLIERS.get(event.event)
         if applier is not None:
-            applier(self, event.seq, at_ms, orjson.loads(event.properties))
+            applier(self, seq, at_ms, orjson.loads(event.properties))
         return True
 
     def _cell(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
@@ -245,6 +255,11 @@ _APPLIERS = {
     "pause": SessionFigures._pause,  # noqa: SLF001
     "resume": SessionFigures._resume,  # noqa: SLF001
 }
+
+
+def is_of_a_lesson(event: StoredEvent) -> bool:
+    """Whether the views count it; what another program sends under the same key they do not."""
+    return bool(event.sess) and (event.seq is not None or bool(event.nb))
 
 
 def epoch_ms(timestamp: str) -> int:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms
+from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms, is_of_a_lesson
 from ipynb_telemetry.classroom.notebook import Notebook, Query, iso
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.store import FigureRow, Store
@@ -242,14 +242,16 @@ class Live:
             self._version += 1
             changed: dict[str, tuple[Notebook, SessionFigures]] = {}
             for event_id, event in batch:
+                if event_id <= self._upto:  # it came while we caught up, and was read then
+                    continue
                 try:
-                    if event.sess and event.seq is not None:
+                    if is_of_a_lesson(event):
                         notebook, figures = self._session_of(event)
                         if figures.apply(event):
                             changed[event.sess] = notebook, figures
                 except Exception:  # one event must not keep the others from being seen
                     log.exception("event %s is stored, but not in the views", event.uuid)
-                self._upto = max(self._upto, event_id)
+                self._upto = event_id
             for sess, (notebook, figures) in changed.items():
                 notebook.has_changed(figures, self._version)
                 self._unsaved[sess] = figures
@@ -271,7 +273,7 @@ class Live:
             return SessionFigures.from_json(row.figures)
         except (ValueError, KeyError, TypeError):  # of another version of ours
             figures = SessionFigures(row.sess)
-            for _, event in self._store.events(sess=row.sess):
+            for _, event in self._store.events(sess=row.sess, upto=self._upto):
                 figures.apply(event)
             return figures
 

@@ -194,7 +194,9 @@ def stored(
             f"event is too large: at most {MAX_EVENT_BYTES} bytes",
             "event_too_large",
         )
-    seq = properties.get("seq")
+    seq, sess = properties.get("seq"), _label(properties.get("sess"))
+    # The system in use before this one says who it is about in the id alone.
+    student = _label(properties.get("student")) or (distinct_id[:_MAX_LABEL_CHARS] if sess else "")
     return StoredEvent(
         uuid_text,
         event,
@@ -202,8 +204,8 @@ def stored(
         timestamp,
         received,
         _label(properties.get("nb")),
-        _label(properties.get("sess")),
-        _label(properties.get("student")),
+        sess,
+        student,
         _label(properties.get("cohort")),
         seq if type(seq) is int and 0 <= seq <= MAX_SEQ else None,
         text.decode(),

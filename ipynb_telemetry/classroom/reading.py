@@ -142,6 +142,15 @@ class Reader:
         with closing(connect(self.path)) as connection:
             return [FigureRow(*row) for row in connection.execute(query, (*asked.values(), limit))]
 
+    def figures_as_kept(self, *, notebook: str | None = None) -> tuple[int, list[FigureRow]]:
+        """All figures, and the highest id of an event that they contain, of one moment."""
+        with closing(connect(self.path)) as connection:
+            connection.execute("BEGIN")  # or they could be written anew between the two
+            upto = int(kept_value(connection, "figures_upto") or 0)
+            where, asked = ("1", ()) if notebook is None else ("nb = ?", (notebook,))
+            rows = connection.execute(f"SELECT * FROM figures WHERE {where}", asked)  # noqa: S608  # our own words
+            return upto, [FigureRow(*row) for row in rows]
+
     def notebooks(self) -> list[tuple[str, str]]:
         """Each notebook that there are figures of, with when it was last heard of."""
         with closing(connect(self.path)) as connection:

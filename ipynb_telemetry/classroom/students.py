@@ -160,7 +160,14 @@ class Student:
             "same": trouble.same,
             "failedLast": trouble.failed_last,
             "sessions": [
-                [each.sess, each.received, each.expected, each.first_ms, each.last_ms]
+                [
+                    each.sess,
+                    each.received,
+                    each.expected,
+                    each.first_ms,
+                    each.last_ms,
+                    each.unnumbered,
+                ]
                 for each in self.sessions
             ],
         }

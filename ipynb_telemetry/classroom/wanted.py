@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms
+from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms, is_of_a_lesson
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.reading import FigureRow, Reader
 from ipynb_telemetry.names import normalize_student_name
@@ -61,13 +61,10 @@ def events_of(reader: Reader, wanted: Wanted) -> Iterator[StoredEvent]:
 
 def figures_of(reader: Reader, wanted: Wanted) -> Iterator[SessionFigures]:
     """The figures of each session: those that are kept, with what has come since."""
-    # Before the figures: they may be newer, and an event that they contain changes nothing.
-    upto = reader.figures_upto()
-    figures = {
-        row.sess: figures_from(reader, row) for row in reader.read_figures(notebook=wanted.notebook)
-    }
+    upto, rows = reader.figures_as_kept(notebook=wanted.notebook)
+    figures = {row.sess: figures_from(reader, row, upto) for row in rows}
     for _, event in reader.events(after=upto, notebook=wanted.notebook):
-        if event.sess and event.seq is not None:
+        if is_of_a_lesson(event):
             figures.setdefault(event.sess, SessionFigures(event.sess)).apply(event)
     names = {*spellings(wanted.student)} if wanted.student is not None else None
     since_ms = epoch_ms(wanted.since) if wanted.since is not None else 0
@@ -77,12 +74,12 @@ def figures_of(reader: Reader, wanted: Wanted) -> Iterator[SessionFigures]:
             yield each
 
 
-def figures_from(reader: Reader, row: FigureRow) -> SessionFigures:
-    """The figures of a row; counted again where another version of ours has written it."""
+def figures_from(reader: Reader, row: FigureRow, upto: int) -> SessionFigures:
+    """The figures of a row, up to that event; counted again where another version wrote them."""
     try:
         return SessionFigures.from_json(row.figures)
     except (ValueError, KeyError, TypeError):
         figures = SessionFigures(row.sess)
-        for _, event in reader.events(sess=row.sess):
+        for _, event in reader.events(sess=row.sess, upto=upto):
             figures.apply(event)
         return figures

@@ -20,8 +20,10 @@ export class ReceivedView {
     const whole = sessions.filter((each) => !missing(each));
     const total = sessions.reduce((sum, { session }) => sum + session[2], 0);
     const lost = torn.reduce((sum, each) => sum + missing(each), 0);
+    const unnumbered = sessions.reduce((sum, { session }) => sum + session[5], 0);
     this.node.replaceChildren(
-      verdict(total, lost, torn.length),
+      total || !unnumbered ? verdict(total, lost, torn.length) : "",
+      unnumbered ? el("p", { class: "verdict" }, `${count(unnumbered, "event")} came without a number, from an older notebook: whether one is missing cannot be told.`) : "",
       el("div", { class: "scroller" }, table([...torn, ...whole.slice(0, MOST)])),
       whole.length > MOST ? el("p", { class: "hint" }, `and ${count(whole.length - MOST, "more session")}, complete`) : "");
   }
@@ -38,13 +40,13 @@ function table(sessions) {
   const headings = ["Student", "Session", "Received", "Expected", "Missing", "From", "To"];
   return el("table", {},
     el("thead", {}, el("tr", {}, ...headings.map((text) => el("th", { scope: "col" }, text)))),
-    el("tbody", {}, ...sessions.map(({ name, session: [sess, received, expected, first, last] }) =>
+    el("tbody", {}, ...sessions.map(({ name, session: [sess, received, expected, first, last, unnumbered] }) =>
       el("tr", { "data-state": expected > received ? "tried" : "passed" },
         el("th", { scope: "row", dir: "auto" }, name),
         el("td", {}, el("code", {}, sess)),
-        el("td", { class: "number" }, received.toLocaleString()),
-        el("td", { class: "number" }, expected.toLocaleString()),
-        el("td", { class: "number missing" }, expected > received ? (expected - received).toLocaleString() : "✓ none"),
+        el("td", { class: "number" }, (received + unnumbered).toLocaleString()),
+        el("td", { class: "number" }, expected ? (expected + unnumbered).toLocaleString() : "not told"),
+        el("td", { class: "number missing" }, expected > received ? (expected - received).toLocaleString() : expected ? "✓ none" : "not told"),
         el("td", { class: "number" }, `${day(first)} ${clock(first)}`),
         el("td", { class: "number" }, clock(last))))));
 }

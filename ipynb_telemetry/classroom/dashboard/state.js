@@ -24,8 +24,8 @@ import { reasons, urgency } from "./needs.js";
  * @property {string} err
  * @property {number} same
  * @property {boolean} failedLast
- * @property {[string, number, number, number, number][]} sessions id, received, expected,
- *   first, last
+ * @property {[string, number, number, number, number, number][]} sessions id, received and
+ *   expected by their numbers, first, last, and how many events came without a number
  */
 
 const SORTS = {

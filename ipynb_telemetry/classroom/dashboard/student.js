@@ -82,8 +82,9 @@ function node(step, later) {
   return el("li", { "data-state": stateOf(step) }, ...parts);
 }
 
-function cellParts({ cell_id, code, end, tests }) {
-  const took = end ? (end.ms < 1000 ? `${end.ms} ms` : `${(end.ms / 1000).toFixed(1)} s`) : "not ended";
+function cellParts({ cell_id, code, seq, end, tests }) {
+  const unended = seq === null ? "" : "not ended"; // who numbers nothing does not tell of a cell's end either
+  const took = end ? (end.ms < 1000 ? `${end.ms} ms` : `${(end.ms / 1000).toFixed(1)} s`) : unended;
   const parts = [el("p", { class: "what", dir: "auto" }, el("strong", {}, String(cell_id)), " ", el("span", { class: "when" }, took))];
   if (code) parts.push(el("pre", { dir: "auto" }, String(code)));
   parts.push(...tests.map(testLine));
