@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -91,7 +94,7 @@ def test_a_clock_that_is_far_off_disturbs_nobody(room: Class, year: str) -> None
     room.store_events([event._replace(timestamp=f"{year}-06-01T00:00:00+00:00")])
 
     room.store_all(Lesson("ADA", "aaaaaaaa").cell("a"))
-    room.live._save(wait=True)
+    room.live._save()
 
     assert "ADA" in room.names(Query(since_ms=0))
 
@@ -293,7 +296,7 @@ def test_old_sessions_that_nobody_looks_at_leave_memory_and_come_back(
     before = room.live.changes(Query()).students
     assert before
 
-    room.live._save(wait=True)
+    room.live._save()
     room.live._drop_what_is_old()
 
     assert room.live._notebooks["D3_Datetimes"].sessions == {}
@@ -306,13 +309,73 @@ def test_an_event_of_a_session_that_left_memory_is_added_to_it(
     monkeypatch.setattr(live_module, "_UNSEEN_S", -1.0)
     lesson = Lesson().failed("one").failed("one", 2)
     room.store_all(lesson, only=slice(1))
-    room.live._save(wait=True)
+    room.live._save()
     room.live._drop_what_is_old()
 
     room.store_all(lesson, only=slice(1, None))
 
     [row] = rows_of(room.live.changes(Query()), "SARA")
     assert row["sessions"] == [["aaaaaaaa", 2, 2, BEGAN_MS, BEGAN_MS + MINUTE_MS, 0]]
+
+
+def test_a_long_way_to_catch_up_loses_none_of_it(
+    room: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesson = Lesson()
+    for number in range(200):
+        lesson.failed("one", number + 1)
+    room.live.close()
+    room.store.submit(lesson.events).result()
+    room.store.close()
+    for name, value in {"_CATCH_UP_EVENTS": 1, "MAX_SESSIONS": 0, "_UNSEEN_S": -1.0}.items():
+        monkeypatch.setattr(live_module, name, value)
+
+    room.begin()
+
+    wait_until(lambda: room.live.up_to_date(200))
+    monkeypatch.setattr(live_module, "MAX_SESSIONS", 10)
+    [row] = rows_of(room.live.changes(Query(since_ms=0)), "SARA")
+    assert row["ex"] == {"one": [1, 200, 0]}
+
+
+def test_figures_that_cannot_be_kept_wait_in_memory(
+    room: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "_UNSEEN_S", -1.0)
+    room.store_all(Lesson().failed("one"))
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(room.store, "write_figures", lambda *_: failed_write())
+        assert not room.live._save()
+
+    assert room.live._save()
+    assert room.store.figures_upto() == 1
+
+
+def failed_write() -> Future[int]:
+    failed: Future[int] = Future()
+    failed.set_exception(sqlite3.OperationalError("database or disk is full"))
+    return failed
+
+
+def test_figures_are_kept_also_while_there_is_always_more_to_do(
+    room: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.end()
+    monkeypatch.setattr(live_module, "SAVE_EVERY_S", 0.0)
+    room.begin()
+    apply, numbers = room.live._apply, itertools.count()
+
+    def apply_and_be_given_more(batch: list[tuple[int, StoredEvent]]) -> None:
+        apply(batch)
+        if not room.store.figures_upto() and next(numbers) < 1000:
+            room.live.applied([])
+
+    monkeypatch.setattr(room.live, "_apply", apply_and_be_given_more)
+
+    room.store_all(Lesson().cell("a"))
+
+    wait_until(lambda: room.store.figures_upto() == 1)
+    assert next(numbers) < 1000
 
 
 def test_a_listener_is_woken_from_the_writers_thread(room: Class) -> None:

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import queue
 import secrets
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms, is_of_a_lesson
 from ipynb_telemetry.classroom.notebook import Notebook, Query, iso
 from ipynb_telemetry.classroom.protocol import StoredEvent
-from ipynb_telemetry.classroom.store import FigureRow, Store
+from ipynb_telemetry.classroom.store import FigureRow, Store, StoreError
 from ipynb_telemetry.classroom.students import Student
 
 log = logging.getLogger("ipynb_telemetry")
@@ -197,20 +198,19 @@ class Live:
             self._catch_up()
             next_save_s = time.monotonic() + SAVE_EVERY_S
             while True:
+                if time.monotonic() >= next_save_s:  # also where there is always more to do
+                    if self._save():
+                        self._drop_what_is_old()
+                    next_save_s = time.monotonic() + SAVE_EVERY_S
                 wait_s = 0.001 if self._warm() else next_save_s - time.monotonic()
                 try:
                     batch = self._inbox.get(timeout=max(0.0, wait_s))
                 except queue.Empty:
-                    if time.monotonic() < next_save_s:
-                        continue
-                    self._save()
-                    self._drop_what_is_old()
-                    next_save_s = time.monotonic() + SAVE_EVERY_S
                     continue
                 if batch is None:
                     break
                 self._apply(batch)
-            self._save(wait=True)
+            self._save()
         except Exception:
             log.exception("the views no longer follow; events are stored all the same")
 
@@ -222,8 +222,7 @@ class Live:
             if len(batch) == _CATCH_UP_EVENTS:
                 self._apply(batch)
                 batch = []
-                if len(self._unsaved) > MAX_SESSIONS:  # a long way to go
-                    self._save()
+                if len(self._unsaved) > MAX_SESSIONS and self._save():  # a long way to go
                     self._drop_what_is_old()
         self._apply(batch)
 
@@ -277,10 +276,11 @@ class Live:
                 figures.apply(event)
             return figures
 
-    def _save(self, *, wait: bool = False) -> None:
+    def _save(self) -> bool:
+        """Keep the figures; True when they are, so that they may leave memory."""
         with self._lock:
             if not self._unsaved:
-                return
+                return True
             rows = [
                 FigureRow(
                     each.sess,
@@ -292,10 +292,18 @@ class Live:
                 )
                 for each in self._unsaved.values()
             ]
-            self._unsaved = {}
+            unsaved, self._unsaved = self._unsaved, {}
             saved = self._store.write_figures(rows, self._upto)
-        if wait:
+        try:
             saved.result()
+        except (sqlite3.Error, StoreError) as failure:
+            log.warning("the figures were not kept, and wait in memory: %r", failure)
+            with self._lock:  # without who was forgotten meanwhile
+                here = {sess for each in self._notebooks.values() for sess in each.sessions}
+                unsaved = {sess: each for sess, each in unsaved.items() if sess in here}
+                self._unsaved = {**unsaved, **self._unsaved}
+            return False
+        return True
 
     def _drop_what_is_old(self) -> None:
         """Nobody looks at it: a view that does will read it from the store."""
