@@ -33,6 +33,9 @@ _encoder = json.JSONEncoder(
 UNNAMED = "(your name)"
 """Stands where the student's name will stand, before there is one."""
 
+AS_IT_CAME = "as_it_came"
+"""True in the record of an event that somebody has sent to us: nothing is added to it."""
+
 Record: TypeAlias = dict[str, Any]
 """An event as it waits: host, api_key, event, uuid, timestamp, student, properties.
 
@@ -165,19 +168,21 @@ def message(record: Record, student: str) -> dict[str, Any]:
     """
     student = record["student"] or student
     properties = record["properties"]
-    return {
-        "event": record["event"],
-        "distinct_id": student,
-        "uuid": record["uuid"],
-        "timestamp": record["timestamp"],
-        "properties": {
+    if not record.get(AS_IT_CAME):
+        properties = {
             **properties,
             "student": student,
             "$lib": "ipynb-telemetry",
             # The version that captured it: a resend by a newer one must be identical.
             "$lib_version": properties.get("v"),
             "$geoip_disable": True,
-        },
+        }
+    return {
+        "event": record["event"],
+        "distinct_id": student,
+        "uuid": record["uuid"],
+        "timestamp": record["timestamp"],
+        "properties": properties,
     }
 
 

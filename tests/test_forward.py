@@ -39,8 +39,19 @@ def test_what_was_stored_arrives_as_it_was_sent(store: Store, server: CaptureSer
         sent.distinct_id,
         sent.timestamp,
     )
-    assert json.loads(sent.properties).items() <= event["properties"].items()
+    assert event["properties"] == json.loads(sent.properties)
     assert server.requests[0].api_key == "phc_project"
+
+
+def test_what_another_sdk_has_sent_goes_on_as_it_came(store: Store, server: CaptureServer) -> None:
+    properties = {"$lib": "web", "$lib_version": "1.449.0", "$current_url": "http://x/"}
+    store.submit([a_stored_event(event="$pageview", properties=json.dumps(properties))]).result()
+    forward = Forward(store, server.url)
+    forward.start()
+    wait_until(lambda: server.events)
+    forward.close()
+
+    assert [event["properties"] for event in server.events] == [properties]
 
 
 def test_events_that_come_later_follow(store: Store, server: CaptureServer) -> None:

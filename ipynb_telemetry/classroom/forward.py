@@ -15,7 +15,7 @@ from ipynb_telemetry.backlog import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Batch
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.store import Store
 from ipynb_telemetry.delivery import Delivery, Report
-from ipynb_telemetry.events import Record
+from ipynb_telemetry.events import AS_IT_CAME, Record
 from ipynb_telemetry.outbox import Outbox
 
 log = logging.getLogger("ipynb_telemetry")
@@ -117,4 +117,5 @@ class StoreOutbox(Outbox):
             "timestamp": event.timestamp,
             "student": event.distinct_id,
             "properties": json.loads(event.properties),
+            AS_IT_CAME: True,
         }
