@@ -42,16 +42,25 @@ def sent_numbers(collector: CollectorProcess) -> list[int]:
     return sorted(event.seq or 0 for event in events if event.event == "cell")
 
 
-@pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
-@pytest.mark.parametrize("mode", ["v0", "v1"])
-def test_the_python_sdk(collector: CollectorProcess, mode: Any, *, gzip: bool) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"capture_mode": "v0", "gzip": False},
+        {"capture_mode": "v0", "gzip": True},
+        {"capture_mode": "v1", "capture_compression": "none"},
+        {"capture_mode": "v1", "capture_compression": "gzip"},
+        {"capture_mode": "v1", "capture_compression": "deflate"},
+        {"capture_mode": "v1", "capture_compression": "zstd"},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_the_python_sdk(collector: CollectorProcess, options: dict[str, Any]) -> None:
     failed: list[object] = []
     client = Client(
         collector.api_key,
         host=collector.url,
-        capture_mode=mode,
-        gzip=gzip,
         on_error=lambda error, batch: failed.append((error, batch)),
+        **options,
     )
     for number in range(EVENTS):
         properties = {"nb": "D3", "sess": "s", "seq": number, "student": "محمد"}

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+import zstandard
 
 from ipynb_telemetry.classroom.protocol import Refusal
 from ipynb_telemetry.classroom.protocol_v1 import Read, read_v1
@@ -58,10 +59,39 @@ def test_an_event_is_answered_by_its_uuid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes)]
+    ("encoding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("zstd", zstandard.compress),
+        ("identity", bytes),
+    ],
 )
 def test_a_body_is_unpacked_as_its_header_says(encoding: str, pack: Any) -> None:
     assert read(pack(a_body(an_event())), content_encoding=encoding).results
+
+
+def _ask_for_gigabytes(body: bytes) -> bytes:
+    parameters = zstandard.ZstdCompressionParameters(window_log=27)
+    packing = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    return packing.compress(body) + packing.flush()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (zstandard.compress(b" " * 200_000_000), 413),
+        (_ask_for_gigabytes(a_body(an_event())), 400),
+        (zstandard.compress(a_body(an_event()))[:-9], 400),
+        (b"{}", 400),
+    ],
+    ids=["bomb", "a window that fills the memory", "half a frame", "no frame"],
+)
+def test_damaged_or_malicious_zstd_is_refused(body: bytes, status: int) -> None:
+    with pytest.raises(Refusal) as refused:
+        read(body, content_encoding="zstd")
+
+    assert refused.value.status == status
 
 
 def test_an_event_is_stored_in_the_words_of_version_0() -> None:

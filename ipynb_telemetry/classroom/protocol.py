@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import orjson
+import zstandard
 
 from ipynb_telemetry.classroom.times import clock_skew, happened
 
@@ -34,6 +35,7 @@ _MAX_LABEL_CHARS = 200
 _MAX_CONTAINERS = 1_000_000
 _GZIP = b"\x1f\x8b"
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+_MAX_WINDOW_BYTES = 8 * 1024 * 1024  # of zstd, which may ask for gigabytes; an SDK's has 2 MiB
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _RELOCATED = ("$set", "$set_once")
 
@@ -122,24 +124,31 @@ def unpacked(body: bytes, max_bytes: int, encoding: str = "") -> bytes:
     Raises:
         Refusal: It is larger than that, or damaged.
     """
-    if body[:2] == _GZIP or encoding in {"gzip", "deflate"}:
-        stream = zlib.decompressobj(_GZIP_OR_ZLIB)
-        try:
-            body = stream.decompress(body, max_bytes + 1)
-        except zlib.error as damaged:
-            raise Refusal(
-                HTTPStatus.BAD_REQUEST, f"{_UNPARSED}invalid compressed data: {damaged}"
-            ) from damaged
-        if len(body) <= max_bytes and (not stream.eof or stream.unused_data):
-            raise Refusal(
-                HTTPStatus.BAD_REQUEST,
-                _UNPARSED + "invalid compressed data: it does not end where it should",
-            )
+    try:
+        if body[:2] == _GZIP or encoding in {"gzip", "deflate"}:
+            body = _inflated(body, max_bytes)
+        elif encoding == "zstd":
+            # Half a frame is half a JSON: that is found out when it is parsed.
+            unpacking = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)
+            body = unpacking.stream_reader(body).read(max_bytes + 1)
+    except (zlib.error, zstandard.ZstdError) as damaged:
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, f"{_UNPARSED}invalid compressed data: {damaged}"
+        ) from damaged
     if len(body) > max_bytes:
         raise Refusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"request body is too large: at most {max_bytes} bytes",
         )
+    return body
+
+
+def _inflated(body: bytes, max_bytes: int) -> bytes:
+    stream = zlib.decompressobj(_GZIP_OR_ZLIB)
+    body = stream.decompress(body, max_bytes + 1)
+    if len(body) <= max_bytes and (not stream.eof or stream.unused_data):
+        msg = "it does not end where it should"
+        raise zlib.error(msg)
     return body
 
 

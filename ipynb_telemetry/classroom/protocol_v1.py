@@ -30,7 +30,8 @@ _MAX_ID_BYTES = 200
 _SDK_INFO, _ATTEMPT = "posthog-sdk-info", "posthog-attempt"
 _REQUEST_ID, _REQUEST_TIMESTAMP = "posthog-request-id", "posthog-request-timestamp"
 _REQUIRED = (_SDK_INFO, _ATTEMPT, _REQUEST_ID, _REQUEST_TIMESTAMP, "content-type", "user-agent")
-_ENCODINGS = {"", "identity", "gzip", "deflate"}
+# PostHog takes br as well, which none of its SDKs sends.
+_ENCODINGS = {"", "identity", "gzip", "deflate", "zstd"}
 _OPTIONS: dict[str, tuple[str, type]] = {
     "cookieless_mode": ("$cookieless_mode", bool),
     "disable_skew_correction": ("$ignore_sent_at", bool),
@@ -120,7 +121,7 @@ def _check_headers(headers: Mapping[str, str], api_key: str) -> None:
         text = "content-type must be application/json"
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text, "unsupported_content_type")
     if headers.get("content-encoding", "").strip().lower() not in _ENCODINGS:
-        text = "content-encoding must be gzip or deflate"
+        text = "content-encoding must be gzip, deflate or zstd"
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text, "unsupported_encoding")
     if not headers[_ATTEMPT].strip().isdecimal():
         raise Refusal(HTTPStatus.BAD_REQUEST, f"{_ATTEMPT} is no number", "invalid_header")
