@@ -408,7 +408,7 @@ def test_each_exercise_and_the_pace_follow_the_class(
 
     expect(page.locator(".exercises tbody tr")).to_contain_text("1 of 2")
     page.keyboard.press("4")
-    expect(page.locator(".pace svg .line text")).to_have_text(["first 2", "second 1"])
+    expect(page.locator(".pace svg .line text")).to_have_text(["first\u200e 2", "second\u200e 1"])
 
 
 def test_the_timeline_of_a_student_grows_while_it_is_open(
@@ -496,6 +496,51 @@ def test_a_thousand_students_are_drawn_as_they_are_needed(
     assert 10 < page.locator(".grid tbody .name").count() < 100
 
 
+def test_before_the_first_exercise_each_student_is_a_row(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    Student(collector, "ADA", "aaaaaaaa").cell("intro")
+    dashboard.open()
+    parts = dashboard.row("ADA").locator("th, td")
+    expect(parts).to_have_text(["", "ADA", "0/0", re.compile("intro")])
+
+    tops = parts.evaluate_all("nodes => nodes.map((node) => node.getBoundingClientRect().top)")
+    row = dashboard.row("ADA").bounding_box()
+
+    assert row is not None
+    assert all(row["y"] <= top < row["y"] + row["height"] / 2 for top in tops)
+
+
+def test_long_names_hide_nothing_else(dashboard: Dashboard, collector: CollectorProcess) -> None:
+    ada = Student(collector, "ADA", "aaaaaaaa", ago_minutes=10).cell("light-years-" * 16)
+    for exercise in ("light-years-" * 16, *(f"{number}-light-years" for number in range(25))):
+        ada.test(exercise, ok=False, err="KeyError: " + "x" * 150)
+    page = dashboard.open()
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+    for heading in ("Student", "Passed"):
+        expect(page.get_by_role("columnheader", name=heading, exact=True)).to_be_in_viewport()
+    expect(page.get_by_text("0-light-years", exact=True)).to_be_in_viewport()
+    for view in VIEWS:
+        page.evaluate(f"location.hash = '{view}'")
+        inner = page.locator("main > section")
+        assert inner.evaluate("node => node.scrollWidth <= node.clientWidth"), view
+
+
+def test_on_a_phone_a_clash_leaves_room_for_the_name(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    for sess in ("aaaaaaaa", "bbbbbbbb"):
+        Student(collector, "NADIA-NGUYEN", sess).cell("a").cell("b")
+    page = dashboard.open()
+    page.set_viewport_size({"width": 390, "height": 844})
+
+    name = page.locator(".grid tbody .name").first
+    expect(page.get_by_text("same name twice")).to_have_count(2)
+    wait_until(lambda: page.locator(".scroller[data-narrow]").count() == 1)
+    assert name.evaluate("node => node.clientWidth > 60")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", ["wide", "phone"])
 def test_every_view_is_drawn(
@@ -516,6 +561,7 @@ def test_every_view_is_drawn(
             expect(page.get_by_role("region", name=label)).not_to_be_empty()
             page.screenshot(path=folder / f"{view}-{theme}-{size}.png")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
         page.evaluate("location.hash = 'class'")
         page.locator(".grid tbody .name").nth(3).click()
         expect(page.get_by_role("dialog").locator(".timeline > li").nth(3)).to_be_visible()

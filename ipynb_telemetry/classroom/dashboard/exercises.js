@@ -15,8 +15,8 @@ export class ExercisesView {
 }
 
 function table(figures) {
-  const headings = ["Exercise", "Passed", "First try", "Attempts", "Minutes", "Most common errors"];
-  const titles = ["", "", "of those who tried", "median of those who tried", "median of those who passed", ""];
+  const headings = ["Exercise", "Passed", "First try", "Median attempts", "Median minutes", "Most common errors"];
+  const titles = ["", "", "of those who tried", "of those who tried", "until it passed, of those who passed", ""];
   return el("table", {},
     el("thead", {}, el("tr", {}, ...headings.map((text, index) => el("th", { scope: "col", title: titles[index] || undefined }, text)))),
     el("tbody", {}, ...figures.map(row)));
@@ -31,8 +31,8 @@ function row(figure) {
       el("span", {}, `${figure.passed} of ${figure.students}`),
       unseen(`, ${count(figure.tried - figure.passed, "student")} still trying`)),
     number("at the first try", percent(figure.firstTry, figure.tried)),
-    number("attempts", figure.attempts === null ? "" : String(figure.attempts)),
-    number("minutes", minutes(figure.minutes)),
+    number(figure.attempts === 1 ? "attempt" : "attempts", figure.attempts === null ? "" : String(figure.attempts)),
+    number(figure.minutes === 1 ? "minute" : "minutes", minutes(figure.minutes)),
     el("td", {}, el("ul", { class: "errors" }, ...figure.errors.map(error))));
 }
 

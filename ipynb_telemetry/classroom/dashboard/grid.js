@@ -8,6 +8,7 @@ import { count, percent, shortNames } from "./words.js";
 const MORE = 4; // rows built beyond the edge, so that scrolling meets no hole
 const ROW = { least: 26, most: 60 };
 const CELL = { least: 30, most: 180 };
+const FITS = 20; // letters in a column that is as wide as it gets
 const FEW = 6; // exercises: so few can be counted without a bar
 
 export class GridView {
@@ -63,7 +64,8 @@ export class GridView {
     const height = (this.#scroller.clientHeight - this.#head.offsetHeight - 2) / Math.max(1, students.length);
     this.#rowHeight = Math.max(ROW.least, Math.min(ROW.most, Math.floor(height)));
     this.#size("row", `${this.#rowHeight}px`);
-    this.#size("columns", `${sign}px ${name}px ${done}px repeat(${exercises.length}, ${cell}px) ${where}px`);
+    const cells = exercises.length ? `repeat(${exercises.length}, ${cell}px)` : ""; // CSS knows no repeat(0)
+    this.#size("columns", `${sign}px ${name}px ${done}px ${cells} ${where}px`);
     this.#size("width", `${sign + name + done + cell * exercises.length + where}px`);
     this.#size("sign", `${sign}px`);
     mark(this.#scroller, "data-roomy", cell >= 56);
@@ -77,7 +79,7 @@ export class GridView {
 
   #heading() {
     const { students, exercises } = this.#model;
-    const roomy = exercises.length <= FEW && this.#scroller.clientWidth >= 640;
+    const roomy = exercises.length <= FEW && this.#scroller.clientWidth >= 640 && exercises.every((name) => name.length <= FITS);
     const headings = JSON.stringify([exercises, roomy]);
     if (headings !== this.#headings) this.#name(exercises, roomy ? exercises : shortNames(exercises));
     this.#headings = headings;

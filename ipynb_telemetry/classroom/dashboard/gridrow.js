@@ -74,7 +74,7 @@ export class GridRow {
   #call(name, row) {
     this.#button.textContent = name;
     const notes = [];
-    if (row.clash) notes.push(el("span", { class: "note", "data-state": "clash" }, "same name twice"));
+    if (row.clash) notes.push(el("span", { class: "note", "data-state": "clash", title: "same name twice" }, "same name twice"));
     this.#name.replaceChildren(this.#button, ...notes);
   }
 

@@ -3,9 +3,10 @@
 import { el, svg } from "./dom.js";
 import { clock, count, shortNames } from "./words.js";
 
-const WIDE = { width: 1200, height: 560, left: 52, right: 210, top: 20, bottom: 40 };
-const SLIM = { width: 420, height: 460, left: 34, right: 104, top: 14, bottom: 34 };
+const WIDE = { width: 1200, height: 560, left: 52, right: 240, top: 20, bottom: 40 };
+const SLIM = { width: 420, height: 460, left: 34, right: 120, top: 14, bottom: 34 };
 const LABEL = 20;
+const MINUTE = 60_000;
 
 export class PaceView {
   node = el("section", { class: "pace", "aria-label": "The lesson's pace" });
@@ -25,14 +26,15 @@ export class PaceView {
 }
 
 function plot({ times, cells, reached }, size) {
-  const most = Math.max(1, ...reached.map((numbers) => numbers.at(-1)));
+  const highest = Math.max(1, ...reached.map((numbers) => numbers.at(-1)));
   const inner = { width: size.width - size.left - size.right, height: size.height - size.top - size.bottom };
   const x = (index) => size.left + (inner.width * index) / (times.length - 1);
-  const y = (number) => size.top + inner.height * (1 - number / most);
-  const picture = svg("svg", { viewBox: `0 0 ${size.width} ${size.height}`, role: "img", "aria-label": `${count(cells.length, "cell")}, reached by up to ${count(most, "student")}; the numbers are in the table below` });
-  picture.append(...axes(times, most, x, y, size));
+  const y = (number) => size.top + inner.height * (1 - number / highest);
+  const picture = svg("svg", { viewBox: `0 0 ${size.width} ${size.height}`, role: "img", "aria-label": `${count(cells.length, "cell")}, reached by up to ${count(highest, "student")}; the numbers are in the table below` });
+  picture.append(...axes(times, highest, x, y, size));
   const places = labelPlaces(reached.map((numbers) => y(numbers.at(-1))), size);
-  const labels = size === SLIM ? shortNames(cells) : cells;
+  const most = size === SLIM ? 8 : 20;
+  const labels = cells.some((cell) => cell.length > most) ? shortNames(cells) : cells;
   cells.forEach((cell, index) => {
     const hue = cells.length > 1 ? index / (cells.length - 1) : 0;
     const from = Math.max(0, reached[index].findIndex(Boolean) - 1);
@@ -43,16 +45,17 @@ function plot({ times, cells, reached }, size) {
     if (places[index] !== undefined) {
       line.append(
         svg("path", { class: "leader", d: `M${size.width - size.right + 2} ${end}L${size.width - size.right + 12} ${places[index]}` }),
-        svg("text", { x: size.width - size.right + 16, y: places[index], dy: "0.35em" }, cut(labels[index], size), " ", svg("tspan", { class: "value" }, String(reached[index].at(-1)))));
+        svg("text", { x: size.width - size.right + 16, y: places[index], dy: "0.35em" }, `${cut(labels[index], most)}\u200e `, svg("tspan", { class: "value" }, String(reached[index].at(-1)))));
     }
     picture.append(line);
   });
   return picture;
 }
 
-function cut(cell, size) {
-  const most = size === SLIM ? 9 : 20;
-  return cell.length > most ? `${cell.slice(0, most - 1)}…` : cell;
+/** Without its middle where it is long: cells that belong together differ at the end. */
+function cut(cell, most) {
+  const half = most / 2;
+  return cell.length > most ? `${cell.slice(0, half - 1)}…${cell.slice(-half)}` : cell;
 }
 
 /** Where each line's label stands: beside its end, or as near as others leave room; else nowhere. */
@@ -80,12 +83,19 @@ function axes(times, most, x, y, size) {
     nodes.push(svg("line", { class: "rule", x1: size.left, x2: size.width - size.right, y1: y(number), y2: y(number) }),
       svg("text", { class: "tick", x: size.left - 8, y: y(number), dy: "0.35em", "text-anchor": "end" }, String(number)));
   }
-  const marks = size === SLIM ? 3 : 6;
-  for (let mark = 0; mark <= marks; mark++) {
-    const index = Math.round(((times.length - 1) * mark) / marks);
-    nodes.push(svg("text", { class: "tick", x: x(index), y: size.height - size.bottom + 24, "text-anchor": "middle" }, clock(times[index])));
+  const indexOf = (at) => ((times.length - 1) * (at - times[0])) / Math.max(1, times.at(-1) - times[0]);
+  for (const at of fullMinutes(times[0], times.at(-1), size === SLIM ? 4 : 8)) {
+    nodes.push(svg("text", { class: "tick", x: x(indexOf(at)), y: size.height - size.bottom + 24, "text-anchor": "middle" }, clock(at)));
   }
   return nodes;
+}
+
+/** Times for the axis: at full minutes, or hours; of less than a minute its beginning. */
+function fullMinutes(begin, end, most) {
+  const step = MINUTE * ([1, 2, 5, 10, 15, 30, 60, 120].find((minutes) => (end - begin) / (minutes * MINUTE) <= most) ?? 240);
+  const first = Math.ceil(begin / step) * step;
+  const times = Array.from({ length: Math.max(0, Math.floor((end - first) / step) + 1) }, (_, index) => first + index * step);
+  return times.length ? times : [begin];
 }
 
 function table({ cells, reached, times }) {
