@@ -1,6 +1,7 @@
 """A collector for each line of stdin, forked from this process, which has imported all of it.
 
 Without pytest or anything else of the tests. A line has the port, the database and the log.
+They keep the figures of the views all the time, so that a kill meets them at it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+from ipynb_telemetry.classroom import live
 from ipynb_telemetry.cli.serve import run_serve
 
 
@@ -28,6 +30,7 @@ def be_a_collector(port: str, database: str, said: str) -> None:
     )
 
 
+live.SAVE_EVERY_S = 0.01
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies: the dead are gone at once
 for line in sys.stdin:
     pid = os.fork()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -17,6 +18,9 @@ import pytest
 import requests
 from collectors import CollectorProcess, listens
 from waiting import wait_until
+
+from ipynb_telemetry.classroom.figures import SessionFigures
+from ipynb_telemetry.classroom.reading import Reader
 
 KILLS = 50
 SENDERS = 4
@@ -43,8 +47,13 @@ class ForkedCollector(CollectorProcess):
         wait_until(lambda: listens(self.port), timeout_s=30)
 
     def kill(self) -> None:
-        os.kill(self._pid, signal.SIGKILL)
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> int:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, number)
         wait_until(lambda: not psutil.pid_exists(self._pid))
+        return 0
 
     def __exit__(self, *raised: object) -> None:
         self.kill()
@@ -53,12 +62,16 @@ class ForkedCollector(CollectorProcess):
 
 
 class Sender(threading.Thread):
-    """A computer that sends what happens, and again until the collector has said 200."""
+    """A computer that sends what happens, and again until the collector has said 200.
+
+    The first is one of the system before this one, whose events have no number.
+    """
 
     def __init__(self, collector: CollectorProcess, number: int, ending: threading.Event) -> None:
         super().__init__()
         self._collector = collector
         self._sess = f"{number:08x}"
+        self._is_numbered = number > 0
         self._ending = ending
         self._random = random.Random(number)  # noqa: S311  # no secret
         self._seq = 0
@@ -82,12 +95,16 @@ class Sender(threading.Thread):
     def _an_event(self) -> dict[str, Any]:
         seq, self._seq = self._seq, self._seq + 1
         name = f"STUDENT-{self._sess}"
-        properties = {"nb": "D3", "sess": self._sess, "student": name, "seq": seq}
+        properties: dict[str, Any] = {"nb": "D3", "sess": self._sess, "student": name}
+        if self._is_numbered:
+            properties["seq"] = seq
+        cell = {"cell_id": f"cell_{seq % 7}", "cell_num": seq + 1, "code": ""}
+        test = {"ex": f"exercise_{seq % 5}", "ok": seq % 3 == 0, "try": seq + 1, "err": None}
         return {
-            "event": "cell",
+            "event": "cell" if seq % 2 else "test",
             "distinct_id": name,
             "uuid": str(uuid.uuid4()),
-            "properties": {**properties, "cell_id": "one", "cell_num": seq + 1, "code": ""},
+            "properties": {**properties, **(cell if seq % 2 else test)},
         }
 
 
@@ -116,6 +133,7 @@ def test_each_event_that_was_accepted_is_there_once_after_fifty_kills(tmp_path: 
         assert set(stored) == set(accepted)
         wait_until(lambda: _counted(collector) >= len(accepted))
         assert _counted(collector) == len(accepted)
+        assert _figures_of_the_views(collector) == _counted_anew(collector)
 
 
 def _wait_for_some(senders: list[Sender], events: int) -> None:
@@ -127,8 +145,24 @@ def _wait_for_some(senders: list[Sender], events: int) -> None:
     )
 
 
+def _figures_of_the_views(collector: CollectorProcess) -> dict[str, SessionFigures]:
+    """What fifty runs have kept and read back, with what each applied after a kill."""
+    collector.stop()
+    return {
+        row.sess: SessionFigures.from_json(row.figures)
+        for row in Reader(collector.database).read_figures()
+    }
+
+
+def _counted_anew(collector: CollectorProcess) -> dict[str, SessionFigures]:
+    figures: dict[str, SessionFigures] = {}
+    for _, event in Reader(collector.database).events():
+        figures.setdefault(event.sess, SessionFigures(event.sess)).apply(event)
+    return figures
+
+
 def _counted(collector: CollectorProcess) -> int:
     """How many events the views have counted."""
     students = collector.read("/api/class").json()["students"]
     sessions = [each for rows in students.values() for row in rows for each in row["sessions"]]
-    return sum(received for _, received, *_ in sessions)
+    return sum(received + unnumbered for _, received, *_, unnumbered in sessions)
