@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ import requests
 from ipynb_telemetry.classroom.ingest import Ingest
 from ipynb_telemetry.classroom.server import Collector, PatientHttp, listen
 
-IDLE = 500
+IDLE = 2_000
+_FILES = 2 * IDLE + 500  # both ends of each connection are files of this process
 
 
 @pytest.fixture
@@ -80,7 +82,19 @@ def test_who_sends_half_a_body_is_told(port: int) -> None:
         assert answer.endswith(b"the request took too long to arrive")
 
 
-def test_hundreds_of_idle_connections_hold_nobody_up(port: int) -> None:
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, _FILES), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+def test_thousands_of_idle_connections_hold_nobody_up(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PatientHttp, "headers_within_s", 3.0)  # all of them at the same time
     idle = [connect(port) for _ in range(IDLE)]
     try:
         for connection in idle[::2]:
