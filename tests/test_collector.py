@@ -408,6 +408,19 @@ def test_forwarding_under_a_key_that_posthog_has_never_seen_is_refused(tmp_path:
         collector.start()
 
 
+def test_a_collector_can_pass_on_to_another_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "room").mkdir()
+    with CollectorProcess(tmp_path) as school:
+        options = ("--forward", school.url, "--api-key", school.api_key)
+        with CollectorProcess(tmp_path / "room", *options) as room:
+            room.api_key = school.api_key
+            assert room.post([an_event(4)]).status_code == 200
+
+            wait_until(school.stored_uuids)
+
+        assert school.stored_uuids() == [UUID.format(4)]
+
+
 def test_what_is_collected_is_passed_on(tmp_path: Path, server: CaptureServer) -> None:
     options = ("--forward", f"{server.url}/", "--api-key", "phc_project")
     with CollectorProcess(tmp_path, *options) as collector:
