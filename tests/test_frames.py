@@ -161,6 +161,32 @@ def test_the_report_runs_from_top_to_bottom(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("has_exercise", [True, False])
+def test_of_several_notebooks_the_report_shows_the_latest(
+    tmp_path: Path, *, has_exercise: bool
+) -> None:
+    keep_a_class(tmp_path / "class.sqlite", 3)
+    later: dict[str, Any] = {"notebook": "D4_$Dollars$", "sess": "abcdef04", "minute": 300}
+    tried = a_test(2, "cost_in_$_\\frac", ok=False, **later)
+    keep(
+        tmp_path / "class.sqlite",
+        [
+            an_event("start", 0, **later),
+            an_event("cell", 1, cell_id="intro", **later),
+            *([tried] if has_exercise else []),
+        ],
+    )
+    report = nbformat.read(REPORT, as_version=4)  # type: ignore[no-untyped-call]
+
+    ran = NotebookClient(report, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
+    ran.execute()
+
+    outputs = [output for cell in report.cells for output in cell.get("outputs", [])]
+    events = 3 if has_exercise else 2
+    assert outputs[0].text.startswith(f"D4_$Dollars$: {events} events of 1 students")
+    assert not [output for output in outputs if output.get("name") == "stderr"]
+
+
 def test_the_report_is_shipped_without_what_a_run_has_left() -> None:
     report = json.loads(REPORT.read_text("utf-8"))
 
