@@ -241,6 +241,12 @@ def test_nothing_that_a_student_sends_can_run_as_script(
     page.evaluate("location.hash = 'class'")
     dashboard.row(HOSTILE).locator(".name").click()
     expect(page.get_by_role("dialog")).to_contain_text(HOSTILE + "3")
+    page.keyboard.press("Escape")
+    page.get_by_label("Notebook", exact=True).select_option(HOSTILE)
+    expect(page.get_by_role("heading", name=HOSTILE)).to_be_visible()
+    page.get_by_label("Notebook", exact=True).select_option(NOTEBOOK)
+    page.get_by_label("Class", exact=True).select_option(HOSTILE)
+    expect(dashboard.row(HOSTILE)).to_be_visible()
 
     assert page.evaluate("window.pwned") is None
     assert page.locator("img, body script, a[href^=javascript]").count() == 0
@@ -283,6 +289,23 @@ def test_one_key_hides_all_names_and_a_reload_keeps_them_hidden(
         page.evaluate(f"location.hash = '{view}'")
         expect(page.locator("main section")).to_be_visible()
         assert "ADA" not in page.locator("body").inner_text()
+
+
+def test_only_a_hand_that_goes_up_now_is_said_aloud(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    Student(collector, "LONG-UP", "aaaaaaaa", ago_minutes=3).does("hand", up=True)
+    page = dashboard.open("help")
+    announcer = page.locator("#announcer")
+    expect(page.locator(".card .name")).to_have_text(["LONG-UP"])
+    expect(announcer).to_have_text("")
+
+    Student(collector, "JUST-UP", "bbbbbbbb").does("hand", up=True)
+
+    expect(announcer).to_have_text("JUST-UP has raised a hand.")
+    page.keyboard.press("h")
+    expect(announcer).to_have_text("")
+    wait_until(lambda: "-UP" not in page.content())
 
 
 def test_a_corrected_typo_merges_the_rows(

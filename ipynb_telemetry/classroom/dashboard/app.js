@@ -43,14 +43,18 @@ const badges = new Map();
 let stop = () => {};
 let frame = 0;
 let current = "class";
-let raised = new Set();
+let raised = null;
 
 function connect() {
   stop();
   connection("opening");
-  raised = null;
+  let isFirst = true;
   stop = follow(filters.query(), {
-    whole: (message) => take(() => state.replace(message)),
+    whole: (message) => take(() => {
+      if (isFirst) raised = null;
+      isFirst = false;
+      state.replace(message);
+    }),
     change: (message) => take(() => state.merge(message)),
     connection,
   });
@@ -206,6 +210,7 @@ function theme(name) {
 function toggleNames() {
   hideNames(!namesAreHidden());
   mark(at("names"), "aria-pressed", String(namesAreHidden()));
+  at("announcer").textContent = ""; // it may have said one
   draw();
 }
 
