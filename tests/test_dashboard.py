@@ -291,6 +291,21 @@ def test_one_key_hides_all_names_and_a_reload_keeps_them_hidden(
         assert "ADA" not in page.locator("body").inner_text()
 
 
+def test_hidden_names_are_not_in_their_order(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    page = dashboard.open()
+    for name, sess in (("ZOE", "aaaaaaaa"), ("ADA", "bbbbbbbb"), ("MIA", "eeeeeeee")):
+        Student(collector, name, sess).cell(f"cell-of-{name}")
+        expect(dashboard.row(name)).to_be_visible()
+
+    page.keyboard.press("h")
+
+    rows = page.locator(".grid tbody tr")
+    expect(page.locator(".grid tbody .name")).to_have_text(["Student 1", "Student 2", "Student 3"])
+    expect(rows).to_contain_text(["cell-of-ZOE", "cell-of-ADA", "cell-of-MIA"])
+
+
 def test_only_a_hand_that_goes_up_now_is_said_aloud(
     dashboard: Dashboard, collector: CollectorProcess
 ) -> None:

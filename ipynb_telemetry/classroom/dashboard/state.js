@@ -1,5 +1,6 @@
 // What the page knows of the class; knows nothing of the page.
 
+import { nameOf } from "./names.js";
 import { reasons, urgency } from "./needs.js";
 
 /**
@@ -28,10 +29,11 @@ import { reasons, urgency } from "./needs.js";
  *   expected by their numbers, first, last, and how many events came without a number
  */
 
+// By what is shown: in the order of hidden names, a class would know who is who.
 const SORTS = {
-  name: (a, b) => compare(a.row.name, b.row.name),
-  progress: (a, b) => b.passed - a.passed || b.tried - a.tried || compare(a.row.name, b.row.name),
-  stuck: (a, b) => a.urgency - b.urgency || b.why.length - a.why.length || compare(a.row.name, b.row.name),
+  name: (a, b) => compare(nameOf(a.row), nameOf(b.row)),
+  progress: (a, b) => b.passed - a.passed || b.tried - a.tried || compare(nameOf(a.row), nameOf(b.row)),
+  stuck: (a, b) => a.urgency - b.urgency || b.why.length - a.why.length || compare(nameOf(a.row), nameOf(b.row)),
 };
 const { compare } = new Intl.Collator([], { numeric: true });
 
@@ -54,6 +56,7 @@ export class ClassState {
   /** Takes a message that is what has changed: all rows of each name in it. */
   merge(message) {
     for (const [name, rows] of Object.entries(message.students)) {
+      rows.forEach(nameOf); // numbered as they come: a register is in order of the names
       if (rows.length) this.#students.set(name, rows);
       else this.#students.delete(name);
     }
