@@ -466,6 +466,44 @@ def test_the_timeline_of_a_student_grows_while_it_is_open(
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_the_timeline_of_a_student_goes_on_when_the_name_is_corrected(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    student = Student(collector, "SRA", "aaaaaaaa").cell("a")
+    page = dashboard.open()
+    dashboard.row("SRA").locator(".name").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("SRA")
+
+    student.name = "SARA"
+    student.does("rename", prev="SRA").cell("b")
+
+    expect(dialog.get_by_role("heading")).to_have_text("SARA")
+    expect(dialog.locator(".timeline > li strong")).to_have_text(["b", "a"])
+
+
+def test_what_is_opened_or_focused_stays_so_while_the_class_goes_on(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    ada = Student(collector, "ADA", "aaaaaaaa", ago_minutes=9).cell("a")
+    ada.test("one", ok=False, err="E: 1")
+    page = dashboard.open("help")
+    name = page.get_by_role("button", name="ADA")
+    name.focus()
+
+    ada.test("one", ok=False, attempt=2, err="E: 2")
+    Student(collector, "BEN", "bbbbbbbb").does("hand", up=True)
+
+    expect(page.locator(".card .name")).to_have_text(["BEN", "ADA"])
+    expect(page.locator(".card").nth(1)).to_contain_text("E: 2")
+    expect(name).to_be_focused()
+    page.keyboard.press("4")
+    page.get_by_text("The same as a table").click()
+    ada.cell("b")
+    expect(page.locator(".pace tbody th")).to_have_text(["a", "b"])
+    expect(page.locator(".pace table")).to_be_visible()
+
+
 def test_cohort_notebook_and_date_choose_the_part_of_the_class(
     dashboard: Dashboard, collector: CollectorProcess
 ) -> None:

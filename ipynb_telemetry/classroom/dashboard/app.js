@@ -86,7 +86,8 @@ function drawNow() {
   announce(students);
   views[current].view.render?.(model);
   if (student.key) {
-    const shown = students.find(({ row }) => row.key === student.key);
+    const shown = students.find(({ row }) => row.key === student.key)
+      ?? students.find(({ row }) => row.name === student.key || row.was.includes(student.key)); // renamed, or now a clash
     if (shown) student.render(shown.row);
   }
 }

@@ -11,6 +11,9 @@ const MINUTE = 60_000;
 export class PaceView {
   node = el("section", { class: "pace", "aria-label": "The lesson's pace" });
   address = "api/pace";
+  #figure = el("figure", {});
+  #table = el("div", {});
+  #details = el("details", {}, el("summary", {}, "The same as a table"), this.#table); // it stays open
 
   /** @param {{times: number[], cells: string[], reached: number[][]}} pace */
   show(pace) {
@@ -19,9 +22,9 @@ export class PaceView {
       return;
     }
     const isSlim = this.node.clientWidth < 640;
-    this.node.replaceChildren(
-      el("figure", {}, el("figcaption", {}, "How many students have reached each cell, over time"), plot(pace, isSlim ? SLIM : WIDE)),
-      el("details", {}, el("summary", {}, "The same as a table"), table(pace)));
+    this.#figure.replaceChildren(el("figcaption", {}, "How many students have reached each cell, over time"), plot(pace, isSlim ? SLIM : WIDE));
+    this.#table.replaceChildren(table(pace));
+    if (!this.node.contains(this.#details)) this.node.replaceChildren(this.#figure, this.#details);
   }
 }
 

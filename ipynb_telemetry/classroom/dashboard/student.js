@@ -32,6 +32,7 @@ export class StudentView {
   }
 
   render(row) {
+    this.#key = row.key;
     const states = Object.values(row.ex);
     const passed = states.filter(([state]) => state === 2).length;
     const notes = [`${passed} of ${count(states.length, "exercise")} passed`, row.cohort, count(row.sessions.length, "session")];
