@@ -252,6 +252,22 @@ def test_nothing_that_a_student_sends_can_run_as_script(
     assert page.locator("img, body script, a[href^=javascript]").count() == 0
 
 
+def test_an_exercise_may_have_the_name_of_something_in_javascript(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    for exercise in ("constructor", "__proto__", "toString"):
+        Student(collector, f"ADA-{exercise}", f"sess-{exercise}").test(exercise, ok=True)
+    page = dashboard.open()
+
+    for exercise in ("constructor", "__proto__", "toString"):
+        cells = dashboard.row(f"ADA-{exercise}").locator(".cell")
+        expect(cells).to_have_count(3)
+        states = cells.evaluate_all("cells => cells.map((cell) => cell.dataset.state)")
+        assert sorted(states) == ["none", "none", "passed"]
+    page.evaluate("location.hash = 'constructor'")
+    expect(page.get_by_role("region", name="The class now")).to_be_visible()
+
+
 def test_the_page_may_run_no_script_but_its_own(
     dashboard: Dashboard, collector: CollectorProcess
 ) -> None:

@@ -169,7 +169,7 @@ function open(row) {
 }
 
 function show(name) {
-  current = name in views ? name : "class";
+  current = Object.hasOwn(views, name) ? name : "class";
   at("main").replaceChildren(views[current].view.node);
   for (const [each, link] of links) mark(link, "aria-current", each === current ? "page" : false);
   links.get(current).scrollIntoView({ block: "nearest", inline: "nearest" });

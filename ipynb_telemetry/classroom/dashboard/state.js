@@ -56,6 +56,7 @@ export class ClassState {
   /** Takes a message that is what has changed: all rows of each name in it. */
   merge(message) {
     for (const [name, rows] of Object.entries(message.students)) {
+      for (const row of rows) Object.setPrototypeOf(row.ex, null); // or the exercise "constructor" would be in it
       rows.forEach(nameOf); // numbered as they come: a register is in order of the names
       if (rows.length) this.#students.set(name, rows);
       else this.#students.delete(name);
