@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,21 @@ def test_the_pace_is_how_many_have_reached_each_cell_by_then() -> None:
     first, second = plot["reached"]
     assert (first[0], first[59], first[60], first[-1]) == (1, 1, 2, 2)
     assert (second[0], second[-2], second[-1]) == (0, 0, 1)
+
+
+def test_a_clock_that_is_ahead_does_not_press_the_pace_together() -> None:
+    now_ms = round(time.time() * 1000)
+    ahead = (now_ms - BEGAN_MS) / MINUTE_MS + 20 * 60
+    minutes = (now_ms - BEGAN_MS) / MINUTE_MS - 30
+    lessons = [
+        Lesson("ADA", "aaaaaaaa", at_minutes=minutes),
+        Lesson("EVA", "eeeeeeee", at_minutes=ahead),
+    ]
+    found = pace(all_students([lesson.cell("first").cell("second").figures for lesson in lessons]))
+
+    assert found["times"][0] < now_ms - 29 * MINUTE_MS
+    assert found["times"][-1] <= round(time.time() * 1000)
+    assert [reached[-1] for reached in found["reached"]] == [2, 2]
 
 
 def test_the_pace_of_nobody_is_empty() -> None:

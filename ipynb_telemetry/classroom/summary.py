@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -99,7 +100,8 @@ def pace(students: Sequence[Student]) -> dict[str, Any]:
     moments = sorted(at_ms for cells in reached for at_ms in cells.values())
     if not moments:
         return {"times": [], "cells": [], "reached": []}
-    end = moments[-1]
+    # A clock that is ahead must not press the lesson of all others into one edge.
+    end = min(moments[-1], max(moments[0], round(time.time() * 1000)))
     begin = max(moments[0], end - _LESSON_MS)
     step = max(1.0, (end - begin) / _PACE_STEPS)
     times = [round(begin + number * step) for number in range(_PACE_STEPS + 1)]
