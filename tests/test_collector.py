@@ -384,6 +384,34 @@ def test_what_it_says_is_what_works(tmp_path: Path) -> None:
             assert session.get(dashboard[0], timeout=10).status_code == 200
 
 
+def _all_addresses() -> str:
+    """What stands for all that this computer has; not each has those of IPv6."""
+    try:
+        socket.create_server(("::", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return "0.0.0.0"  # noqa: S104
+    return "::"
+
+
+def test_all_addresses_are_listened_on(tmp_path: Path) -> None:
+    with CollectorProcess(tmp_path, "--host", _all_addresses()) as collector:
+        assert collector.url.startswith("http://127.0.0.1:")
+        assert collector.post([an_event(1)]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--api-key", " "], "with an empty key nobody could send"),
+        (["--host", "203.0.113.9"], "Give an address of this computer with --host"),
+    ],
+    ids=["key", "host"],
+)
+def test_what_cannot_work_is_said(tmp_path: Path, options: list[str], said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        CollectorProcess(tmp_path, *options).start()
+
+
 def test_a_port_in_use_is_said(tmp_path: Path) -> None:
     with CollectorProcess(tmp_path) as collector:
         other = CollectorProcess(tmp_path, "--port", str(collector.port))

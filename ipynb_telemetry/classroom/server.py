@@ -165,7 +165,10 @@ def listen(host: str, port: int) -> socket.socket:
         OSError: Something else listens there, or the address is not this computer's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    is_all = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(
+        (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=is_all
+    )
 
 
 def own_address(listener: socket.socket) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
+import json
 import logging
 import signal
 import socket
@@ -39,6 +41,9 @@ def run_serve(
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     if forward is not None and (wrong := why_bad_host(forward)) is not None:
         typer.echo(f"--forward: {wrong}", err=True)
+        return 1
+    if api_key is not None and not (api_key := api_key.strip()):
+        typer.echo("--api-key: with an empty key nobody could send. Leave it out.", err=True)
         return 1
     try:
         listener = listen(host, port)
@@ -103,7 +108,7 @@ def greeting(host: str, port: int, api_key: str, token: str, database: Path) -> 
     own = _url("127.0.0.1" if host in _ANY else host, port)
     lines = [
         "Paste this into the notebook's setup cell:",
-        f'    setup_telemetry("YOUR_NOTEBOOK", host="{first}", api_key="{api_key}")',
+        f'    setup_telemetry("YOUR_NOTEBOOK", host="{first}", api_key={json.dumps(api_key)})',
     ]
     if others:
         lines.append(f"    (this computer is also {', '.join(others)})")
@@ -151,10 +156,12 @@ def _no_slash(address: str | None) -> str | None:
 
 
 def _why_not_listening(host: str, port: int, failure: Exception) -> str:
-    return (
-        f"Cannot listen on {host}, port {port}: {failure}. "
+    what_to_do = (
         "Is a collector running already? Choose another port with --port, or --port 0 for any."
+        if isinstance(failure, OSError) and failure.errno == errno.EADDRINUSE
+        else "Give an address of this computer with --host, such as 127.0.0.1 or 0.0.0.0."
     )
+    return f"Cannot listen on {host}, port {port}: {failure}. {what_to_do}"
 
 
 def _allow_many_connections() -> None:
