@@ -166,6 +166,17 @@ def test_events_without_a_number_are_put_in_order_by_their_times() -> None:
     assert SessionFigures.from_json(figures.to_json()) == figures
 
 
+def test_events_without_a_number_of_one_millisecond_are_taken_as_they_come() -> None:
+    lesson = Lesson().passed("one").failed("one", 2).failed("one", 3).passed("one", 4)
+    at = lesson.events[0].timestamp
+    figures = figures_of(event._replace(seq=None, timestamp=at) for event in lesson.events)
+
+    one = figures.exercises["one"]
+    assert [attempt.number for attempt in one.recent] == [1, 2, 3, 4]
+    assert one.first is not None
+    assert (one.first.number, one.passed) == (1, True)
+
+
 @pytest.mark.parametrize("without", ["sess", "nb"])
 def test_what_another_program_sends_without_a_number_changes_nothing(without: str) -> None:
     event = Lesson().cell("a").events[0]._replace(seq=None, **{without: ""})

@@ -5,7 +5,8 @@ minimum, a maximum, a set or 'that with the highest `seq`', none of which minds 
 and an event whose `seq` is already there changes nothing.
 
 The system that was in use before this one numbers nothing: its events are put in order by
-their times, and whoever applies them sees to it that each comes once.
+their times, those of one millisecond as they come, and whoever applies them sees to it that
+each comes once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ MAX_TAIL = 20  # attempts and ends of cells of a session: what it has come to in
 MAX_NAMED = 400  # cells and exercises of a session: a notebook has fewer, a loop could have more
 MAX_NAMES = 10  # of one session's student
 SPELL_MS = 10 * 60 * 1000  # who does nothing for longer was away
+_IN_A_MS = 1000  # events without a number, that are told apart
 _MAX_ID_CHARS = 200
 _MAX_MESSAGE_CHARS = 300
 
@@ -149,10 +151,12 @@ class SessionFigures:
             return False
         at_ms = epoch_ms(event.timestamp)
         if event.seq is None:
+            seq = max(0, at_ms) * _IN_A_MS + self.unnumbered % _IN_A_MS
             self.unnumbered += 1
-        elif not _add_number(self.spans, event.seq):
+        elif _add_number(self.spans, event.seq):
+            seq = event.seq
+        else:
             return False
-        seq = max(0, at_ms) if event.seq is None else event.seq
         _add_time(self.spells, at_ms)
         self.nb = event.nb
         if self.names.get(event.student, -1) < seq:
