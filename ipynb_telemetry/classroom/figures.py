@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
@@ -146,8 +147,11 @@ class SessionFigures:
         at_ms = epoch_ms(event.timestamp)
         _add_time(self.spells, at_ms)
         self.nb = event.nb
-        if self.names.get(event.student, -1) < event.seq:
+        known = self.names.get(event.student)
+        if known is None:
             self._name(event.student, event.seq)
+        elif known < event.seq:
+            self.names[event.student] = event.seq
         if event.cohort:
             self.cohort = max(self.cohort, Said(event.seq, at_ms, event.cohort))
         applier = _APPLIERS.get(event.event)
@@ -275,7 +279,13 @@ def _text(value: object, max_chars: int) -> str:
     """A property as text: anybody with the key can send anything."""
     if value is None:
         return ""
-    return (value if isinstance(value, str) else orjson.dumps(value).decode())[:max_chars]
+    return _one((value if isinstance(value, str) else orjson.dumps(value).decode())[:max_chars])
+
+
+@lru_cache(maxsize=8192)
+def _one(text: str) -> str:
+    """Equal texts as one object: a class has few, and says each thousands of times."""
+    return text
 
 
 def _keep_latest(recent: list[_Numbered], latest: _Numbered, most: int) -> None:
