@@ -222,18 +222,26 @@ class SessionFigures:
             ValueError, KeyError, TypeError: It did not.
         """
         kept = orjson.loads(text)
+        made: dict[int, Attempt] = {}  # one is often the first, a pass and a recent one
+
+        def attempt(values: list[Any]) -> Attempt:
+            known = made.get(values[0])
+            if known is None:
+                known = made[values[0]] = Attempt(*values)
+            return known
+
         for name in ("cohort", "cell", "hand", "paused", "frontend"):
             kept[name] = Said(*kept[name])
         kept["cells"] = {cell_id: Said(*said) for cell_id, said in kept["cells"].items()}
-        kept["tests"] = [(Attempt(*attempt), name) for attempt, name in kept["tests"]]
+        kept["tests"] = [(attempt(values), name) for values, name in kept["tests"]]
         kept["ends"] = [Attempt(*each) for each in kept["ends"]]
         kept["exercises"] = {
             name: Exercise(
                 counted,
                 highest,
-                Attempt(*first) if first else None,
-                Attempt(*first_pass) if first_pass else None,
-                [Attempt(*each) for each in recent],
+                attempt(first) if first else None,
+                attempt(first_pass) if first_pass else None,
+                [attempt(each) for each in recent],
             )
             for name, (counted, highest, first, first_pass, recent) in kept["exercises"].items()
         }
