@@ -32,8 +32,8 @@ from ipynb_telemetry.classroom.play import a_class
 from ipynb_telemetry.events import message
 
 _BATCH, _CONNECTIONS = 100, 30
-_MAX_COMPARED = 20_000
-_SINGLES, _SINGLE_CONNECTIONS = 3_000, 50
+_MAX_COMPARED = 46_000
+_SINGLES, _SINGLE_CONNECTIONS = 6_000, 50
 _EVENT_EVERY_S = 5.0  # of each student, in the lesson that is played at a lesson's pace
 _MAX_SHOWN_S = 20.0
 _MB = 1e6
@@ -83,10 +83,10 @@ def compare(folder: Path, rounds: int) -> None:
     for number in range(rounds):
         place = folder / f"round{number}"
         place.mkdir()
-        messages = _messages(900)[:_MAX_COMPARED]
+        messages = _messages(1_800)[:_MAX_COMPARED]
         limit = bare_executemany(place, messages)
         with flask_receiver(place) as port:
-            flask = _rates(port, "key", messages, keep_alive=False)
+            flask = _rates(port, "key", messages)
         with (
             CollectorProcess(place) as collector,
             Page(collector.url, collector.token),
@@ -99,17 +99,13 @@ def compare(folder: Path, rounds: int) -> None:
         )
 
 
-def _rates(
-    port: int, api_key: str, messages: Sequence[dict[str, Any]], *, keep_alive: bool = True
-) -> tuple[float, float]:
+def _rates(port: int, api_key: str, messages: Sequence[dict[str, Any]]) -> tuple[float, float]:
     """Events a second in batches, then in single posts."""
     single, batched = messages[:_SINGLES], messages[_SINGLES:]
     batches = [a_post(part, api_key) for part in _parts(batched, _BATCH)]
     singles = [a_post([each], api_key) for each in single]
-    in_batches_s = asyncio.run(send_all(port, _dealt(batches, _CONNECTIONS), keep_alive=keep_alive))
-    singly_s = asyncio.run(
-        send_all(port, _dealt(singles, _SINGLE_CONNECTIONS), keep_alive=keep_alive)
-    )
+    in_batches_s = asyncio.run(send_all(port, _dealt(batches, _CONNECTIONS)))
+    singly_s = asyncio.run(send_all(port, _dealt(singles, _SINGLE_CONNECTIONS)))
     return len(batched) / in_batches_s, len(single) / singly_s
 
 

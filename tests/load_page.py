@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from http.client import HTTPConnection
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
 
 import orjson
-import requests
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,15 +53,18 @@ class Page:
 
 def _follow(url: str, token: str, is_open: Event, enough: Event, seen: Queue[Sightings]) -> None:
     sightings: Sightings = {}
-    headers = {"Authorization": f"Bearer {token}"}
-    with requests.get(f"{url}/api/stream", headers=headers, stream=True, timeout=60) as stream:
-        is_open.set()
-        for line in stream.iter_lines(chunk_size=None):
-            now = time.monotonic()
-            if line.startswith(b"data: "):
-                _note(orjson.loads(line[6:]), now, sightings)
-            if enough.is_set():
-                break
+    address = urlsplit(url)
+    # Not requests: it looks through all of a long line again for each piece that comes.
+    connection = HTTPConnection(str(address.hostname), address.port, timeout=60)
+    connection.request("GET", "/api/stream", headers={"Authorization": f"Bearer {token}"})
+    stream = connection.getresponse()
+    is_open.set()
+    while line := stream.readline():
+        now = time.monotonic()
+        if line.startswith(b"data: {"):
+            _note(orjson.loads(line[6:]), now, sightings)
+        if enough.is_set():
+            break
     seen.put(sightings)
 
 

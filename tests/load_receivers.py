@@ -18,10 +18,12 @@ from typing import Any
 from collectors import free_port, listens
 from load_senders import a_post
 
+from ipynb_telemetry.classroom.database import connect
 from ipynb_telemetry.classroom.protocol import read_v0
 from ipynb_telemetry.classroom.store import Store
 
 _COMMIT_EVERY = 1_000
+_FLASK_THREADS = 8
 
 
 def bare_executemany(folder: Path, messages: Sequence[dict[str, Any]]) -> float:
@@ -38,8 +40,7 @@ def bare_executemany(folder: Path, messages: Sequence[dict[str, Any]]) -> float:
         (number, bytes.fromhex(event.uuid.replace("-", "")), *event[1:])
         for number, event in enumerate(events)
     ]
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA synchronous = FULL")
+    with closing(connect(path)) as connection:  # as the collector's own: each commit on the disk
         began = time.perf_counter()
         for start in range(0, len(rows), _COMMIT_EVERY):
             connection.execute("BEGIN IMMEDIATE")
@@ -53,7 +54,7 @@ def bare_executemany(folder: Path, messages: Sequence[dict[str, Any]]) -> float:
 
 @contextmanager
 def flask_receiver(folder: Path) -> Iterator[int]:
-    """A plain receiver: Flask, a thread a request, one database, a commit a request.
+    """A plain receiver: Flask behind waitress, some threads, one database, a commit a request.
 
     It is asked for less than the collector: what it has said 200 to may go in a power cut.
 
@@ -80,10 +81,7 @@ def flask_receiver(folder: Path) -> Iterator[int]:
 
 def _serve_flask(port: int, path: Path) -> None:
     from flask import Flask, request  # noqa: PLC0415  # in its own process alone
-    from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: PLC0415
-
-    class Handler(WSGIRequestHandler):
-        disable_nagle_algorithm = True  # or each answer would wait 40 ms for its second half
+    from waitress import serve  # noqa: PLC0415
 
     app = Flask("receiver")
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -106,5 +104,6 @@ def _serve_flask(port: int, path: Path) -> None:
             connection.execute("COMMIT")
         return {"status": 1}
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    make_server("127.0.0.1", port, app, threaded=True, request_handler=Handler).serve_forever()
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it tells of each that waits
+    # Not Flask's own server, which takes one request a connection.
+    serve(app, host="127.0.0.1", port=port, threads=_FLASK_THREADS)

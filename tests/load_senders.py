@@ -81,24 +81,18 @@ class _Connection(asyncio.Protocol):
 _PATIENCE_S = 120
 
 
-async def send_all(
-    port: int, connections: Sequence[Sequence[Post]], *, keep_alive: bool = True
-) -> float:
-    """Send each list of posts one after the other, all lists at once.
+async def send_all(port: int, connections: Sequence[Sequence[Post]]) -> float:
+    """Send each list of posts over a connection of its own, all lists at once.
 
     Args:
         port: Who gets them.
         connections: The lists.
-        keep_alive: Each over one connection; Flask's own server takes one request a connection.
 
     Returns:
         How many seconds it took until the last was answered.
     """
     began = time.perf_counter()
-    sending = (
-        _over_one(port, posts) if keep_alive else _over_one_each(port, posts)
-        for posts in connections
-    )
+    sending = (_over_one(port, posts) for posts in connections)
     await asyncio.wait_for(asyncio.gather(*sending), _PATIENCE_S)
     return time.perf_counter() - began
 
@@ -108,8 +102,3 @@ async def _over_one(port: int, posts: Sequence[Post]) -> None:
     ended: asyncio.Future[None] = loop.create_future()
     await loop.create_connection(lambda: _Connection(posts, ended), "127.0.0.1", port)
     await ended
-
-
-async def _over_one_each(port: int, posts: Sequence[Post]) -> None:
-    for post in posts:
-        await _over_one(port, [post])

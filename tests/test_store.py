@@ -226,6 +226,8 @@ def test_figures_are_kept_with_the_event_they_go_up_to(path: Path, store: Store)
     assert store.read_figures() == [other, new]
     assert store.read_figures(notebook="A") == [new]
     assert store.read_figures(since="2026-01-03") == [other]
+    assert store.figures_of({"s1", "not there"}) == [new]
+    assert {each.sess for each in store.figures_of(["s1", "s2"])} == {"s1", "s2"}
     assert store.figures_upto() == 7
 
 

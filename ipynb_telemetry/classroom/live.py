@@ -16,7 +16,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -34,7 +34,9 @@ LESSON_MS = 12 * 3600 * 1000  # what is called one lesson, where nobody has chos
 _OLD_MS = 24 * 3600 * 1000
 _GOES_ON_MS = 48 * 3600 * 1000  # a session may, beyond the day that somebody looks at
 _CATCH_UP_EVENTS = 1_000  # at once, so that a view may look in between
-_WARM_ROWS = 20
+_WARM_ROWS = 20  # at once, some milliseconds
+_WARM_EVERY_S = 0.05  # while events come: the next may change what was made
+_BREATH_S = 0.001
 _UNSEEN_S = 600.0  # after so long without a look, old sessions are dropped from memory
 
 _Figures = TypeVar("_Figures")
@@ -196,23 +198,33 @@ class Live:
     def _run(self) -> None:
         try:
             self._catch_up()
-            next_save_s = time.monotonic() + SAVE_EVERY_S
-            while True:
-                if time.monotonic() >= next_save_s:  # also where there is always more to do
-                    if self._save():
-                        self._drop_what_is_old()
-                    next_save_s = time.monotonic() + SAVE_EVERY_S
-                wait_s = 0.001 if self._warm() else next_save_s - time.monotonic()
-                try:
-                    batch = self._inbox.get(timeout=max(0.0, wait_s))
-                except queue.Empty:
-                    continue
-                if batch is None:
-                    break
-                self._apply(batch)
+            self._follow()
             self._save()
         except Exception:
             log.exception("the views no longer follow; events are stored all the same")
+
+    def _follow(self) -> None:
+        """Apply what comes in, until the end; in between, do what can wait."""
+        save_at_s = time.monotonic() + SAVE_EVERY_S
+        warmed_s = warm_at_s = 0.0
+        while True:
+            wait_s = min(save_at_s, warm_at_s) - time.monotonic()
+            try:
+                batch = self._inbox.get(timeout=max(0.0, wait_s))
+            except queue.Empty:
+                if time.monotonic() >= warm_at_s:
+                    more = self._warm()
+                    warmed_s = time.monotonic()
+                    warm_at_s = warmed_s + (_BREATH_S if more else SAVE_EVERY_S)
+            else:
+                if batch is None:
+                    return
+                self._apply(batch)
+                warm_at_s = warmed_s + _WARM_EVERY_S
+            if time.monotonic() >= save_at_s:
+                if self._save():
+                    self._drop_what_is_old()
+                save_at_s = time.monotonic() + SAVE_EVERY_S
 
     def _catch_up(self) -> None:
         """Apply what was stored after the figures were kept."""
@@ -227,9 +239,7 @@ class Live:
         self._apply(batch)
 
     def _warm(self) -> bool:
-        """Use a quiet moment to make rows that are likely to be looked at; whether more remain."""
-        if not self._inbox.empty():
-            return True
+        """Make some rows that are likely to be looked at; whether more remain."""
         with self._lock:
             notebook = self._notebook_of(Query())
             if notebook is None:
@@ -240,12 +250,17 @@ class Live:
         with self._lock:
             self._version += 1
             changed: dict[str, tuple[Notebook, SessionFigures]] = {}
+            try:
+                kept = self._kept_of_new(batch)
+            except sqlite3.Error:
+                log.exception("%d events are stored, but not in the views", len(batch))
+                return
             for event_id, event in batch:
                 if event_id <= self._upto:  # it came while we caught up, and was read then
                     continue
                 try:
                     if is_of_a_lesson(event):
-                        notebook, figures = self._session_of(event)
+                        notebook, figures = self._session_of(event, kept)
                         if figures.apply(event):
                             changed[event.sess] = notebook, figures
                 except Exception:  # one event must not keep the others from being seen
@@ -256,14 +271,26 @@ class Live:
                 self._unsaved[sess] = figures
             self._wake()
 
-    def _session_of(self, event: StoredEvent) -> tuple[Notebook, SessionFigures]:
+    def _kept_of_new(self, batch: _Batch) -> dict[str, FigureRow]:
+        """What the store keeps of sessions that are not in memory, all read at once."""
+        new = {
+            event.sess
+            for _, event in batch
+            if (notebook := self._notebooks.get(event.nb)) is None
+            or event.sess not in notebook.sessions
+        }
+        return {row.sess: row for row in self._store.figures_of(new)} if new else {}
+
+    def _session_of(
+        self, event: StoredEvent, kept: Mapping[str, FigureRow]
+    ) -> tuple[Notebook, SessionFigures]:
         notebook = self._notebooks.get(event.nb)
         if notebook is None:
             notebook = self._notebooks[event.nb] = Notebook(event.nb)
         figures = notebook.sessions.get(event.sess)
         if figures is None:
-            kept = self._store.read_figures(sess=event.sess)
-            figures = self._read_back(kept[0]) if kept else SessionFigures(event.sess)
+            row = kept.get(event.sess)
+            figures = SessionFigures(event.sess) if row is None else self._read_back(row)
             notebook.add(figures)
         return notebook, figures
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import NamedTuple
 
+import orjson
+
 from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.students import Student, exercise_order, students_of
 
 _NOT_LOADED = 1 << 62
+_MORE_EVIDENCE = 1.05  # before exercises are put in order anew: thousands of students are asked
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -52,13 +54,16 @@ class Notebook:
         self._forgotten: dict[str, int] = {}
         self._rows: dict[str, _Rows] = {}
         self._stale: dict[str, None] = {}  # names whose rows may have changed
-        self._order: tuple[int, list[str]] = (0, [])
+        self._order: list[str] = []  # of exercises
+        self._met: dict[str, int] = {}  # how many exercises each session has tried
+        self._met_now = self._met_in_order = 0  # their sum: now, and when the order was made
+        self._is_order_wrong = False  # an exercise is not in it, or a session has gone
 
     def add(self, figures: SessionFigures) -> None:
         """Take a session in that is no news."""
         self.sessions[figures.sess] = figures
         self._versions[figures.sess] = 0
-        self._note_names(figures)
+        self._note(figures)
 
     def has_changed(self, figures: SessionFigures, version: int) -> None:
         """Note that a session of ours is different since `version`."""
@@ -66,12 +71,18 @@ class Notebook:
         self._changed.pop(figures.sess, None)
         self._changed[figures.sess] = None
         self.last_ms = max(self.last_ms, figures.last_ms)
-        self._note_names(figures)
+        self._note(figures)
 
-    def _note_names(self, figures: SessionFigures) -> None:
+    def _note(self, figures: SessionFigures) -> None:
         for name in figures.names:
             self._by_name.setdefault(name, set()).add(figures.sess)
             self._stale[name] = None
+        met = [name for name, exercise in figures.exercises.items() if exercise.first]
+        more = len(met) - self._met.get(figures.sess, 0)
+        if more:
+            self._met[figures.sess] = len(met)
+            self._met_now += more
+            self._is_order_wrong |= not set(met) <= set(self._order)
 
     def warm(self, query: Query, most: int) -> bool:
         """Make some rows before anybody asks for them; False where there are none to make."""
@@ -100,6 +111,8 @@ class Notebook:
             if not self._by_name[name]:
                 del self._by_name[name]
             self._rows.pop(name, None)
+        self._met_now -= self._met.pop(sess, 0)
+        self._is_order_wrong = True
         del self._versions[sess]
         self._changed.pop(sess, None)
 
@@ -116,10 +129,11 @@ class Notebook:
 
     def exercises(self) -> list[str]:
         """All exercises, in notebook order."""
-        known = sum(len(each.exercises) for each in self.sessions.values())
-        if known != self._order[0]:  # somebody has met another one, or a session has gone
-            self._order = known, exercise_order(self.sessions.values())
-        return self._order[1]
+        if self._is_order_wrong or self._met_now > _MORE_EVIDENCE * self._met_in_order:
+            self._order = exercise_order(self.sessions.values())
+            self._met_in_order = self._met_now
+            self._is_order_wrong = False
+        return self._order
 
     def _changed_names(self, after: int) -> Iterable[str]:
         names = {name: None for name, version in self._forgotten.items() if version > after}
@@ -164,8 +178,7 @@ class _Rows:
 
     @cached_property
     def text(self) -> str:
-        rows = [student.as_json() for student in self.students]
-        return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+        return orjson.dumps([student.as_json() for student in self.students]).decode()
 
 
 def iso(ms: int) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -116,7 +117,6 @@ class Reader:
         self,
         *,
         notebook: str | None = None,
-        sess: str | None = None,
         since: str | None = None,
         until: str | None = None,
         limit: int = -1,
@@ -125,14 +125,12 @@ class Reader:
 
         Args:
             notebook: Only those of this notebook.
-            sess: Only those of this session.
             since: Only those heard of then or later: ISO 8601, UTC, or its beginning.
             until: Only those last heard of before: as `since`.
             limit: At most so many; a negative number: all.
         """
         conditions = {
             "nb = ?": notebook,
-            "sess = ?": sess,
             "last >= ?": since,
             "last < ?": until,
         }
@@ -150,6 +148,13 @@ class Reader:
             where, asked = ("1", ()) if notebook is None else ("nb = ?", (notebook,))
             rows = connection.execute(f"SELECT * FROM figures WHERE {where}", asked)  # noqa: S608  # our own words
             return upto, [FigureRow(*row) for row in rows]
+
+    def figures_of(self, sessions: Iterable[str]) -> list[FigureRow]:
+        """The figures that were kept of these sessions, in no order."""
+        query = "SELECT * FROM figures WHERE sess IN (SELECT value FROM json_each(?))"
+        asked = json.dumps([*sessions])
+        with closing(connect(self.path)) as connection:
+            return [FigureRow(*row) for row in connection.execute(query, (asked,))]
 
     def notebooks(self) -> list[tuple[str, str]]:
         """Each notebook that there are figures of, with when it was last heard of."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import time
 from collections.abc import AsyncIterator, Callable
 from importlib import resources
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -149,13 +149,13 @@ class _Views:
         self, request: Request, figures: Callable[[list[Student]], object]
     ) -> Response:
         query = _query(request)
-        return _json(await run_in_threadpool(lambda: json.dumps(self._live.about(query, figures))))
+        return _json(await run_in_threadpool(lambda: _dumps(self._live.about(query, figures))))
 
     async def student(self, request: Request) -> Response:
         """One student's timeline: all that happened in the sessions of one row, in order."""
         query = _query(request)
         key = request.query_params.get("key", "")
-        return _json(await run_in_threadpool(lambda: json.dumps(self._timeline(query, key))))
+        return _json(await run_in_threadpool(lambda: _dumps(self._timeline(query, key))))
 
     def _timeline(self, query: Query, key: str) -> dict[str, Any]:
         sessions = self._live.about(
@@ -170,7 +170,7 @@ class _Views:
                 "seq": event.seq,
                 "sess": event.sess,
                 "event": event.event,
-                **_shown(json.loads(event.properties)),
+                **_shown(orjson.loads(event.properties)),
             }
             for sess in sessions
             for _, event in self._store.events(sess=sess)
@@ -187,7 +187,7 @@ def _shown(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_text(changes: Changes) -> str:
-    about = json.dumps(
+    about = _dumps(
         {
             "notebook": changes.notebook,
             "exercises": changes.exercises,
@@ -195,8 +195,12 @@ def _as_text(changes: Changes) -> str:
             "now": round(time.time() * 1000),
         }
     )
-    students = ",".join(f"{json.dumps(name)}:{rows}" for name, rows in changes.students.items())
+    students = ",".join([f"{_dumps(name)}:{rows}" for name, rows in changes.students.items()])
     return f'{about[:-1]},"students":{{{students}}}}}'
+
+
+def _dumps(value: object) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _json(text: str) -> Response:
