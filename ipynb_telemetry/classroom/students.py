@@ -158,15 +158,8 @@ class Student:
             "same": trouble.same,
             "failedLast": trouble.failed_last,
             "sessions": [
-                [
-                    each.sess,
-                    each.received,
-                    each.expected,
-                    each.first_ms,
-                    each.last_ms,
-                    each.unnumbered,
-                ]
-                for each in self.sessions
+                [it.sess, it.received, it.expected, it.first_ms, it.last_ms, it.unnumbered]
+                for it in self.sessions
             ],
         }
 
