@@ -14,8 +14,8 @@ from class_events import BEGAN_MS, MINUTE_MS, Lesson
 from waiting import wait_until
 
 from ipynb_telemetry.classroom import live as live_module
-from ipynb_telemetry.classroom.live import Changes, Live
-from ipynb_telemetry.classroom.notebook import Query
+from ipynb_telemetry.classroom.live import Live
+from ipynb_telemetry.classroom.notebook import Changes, Query
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.store import Store
 

@@ -11,11 +11,11 @@ from ipynb_telemetry.classroom.figures import (
     MAX_NAMED,
     MAX_RECENT,
     MAX_TAIL,
-    SPELL_MS,
     SessionFigures,
     epoch_ms,
 )
 from ipynb_telemetry.classroom.protocol import StoredEvent
+from ipynb_telemetry.classroom.spans import SPELL_MS
 
 NAMES = st.sampled_from(["one", "two", "three"])
 HAPPENINGS = st.one_of(

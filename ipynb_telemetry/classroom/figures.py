@@ -11,7 +11,7 @@ each comes once.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import insort
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -20,13 +20,13 @@ from typing import Any, NamedTuple, TypeVar
 import orjson
 
 from ipynb_telemetry.classroom.protocol import StoredEvent
+from ipynb_telemetry.classroom.spans import add_number, add_time
 from ipynb_telemetry.classroom.times import moment
 
 MAX_RECENT = 10  # attempts of an exercise that are kept with their messages
 MAX_TAIL = 20  # attempts and ends of cells of a session: what it has come to in the end
 MAX_NAMED = 400  # cells and exercises of a session: a notebook has fewer, a loop could have more
 MAX_NAMES = 10  # of one session's student
-SPELL_MS = 10 * 60 * 1000  # who does nothing for longer was away
 _IN_A_MS = 1000  # events without a number, that are told apart
 _MAX_ID_CHARS = 200
 _MAX_MESSAGE_CHARS = 300
@@ -155,11 +155,11 @@ class SessionFigures:
         if event.seq is None:
             seq = max(0, at_ms) * _IN_A_MS + self.unnumbered % _IN_A_MS
             self.unnumbered += 1
-        elif _add_number(self.spans, event.seq):
+        elif add_number(self.spans, event.seq):
             seq = event.seq
         else:
             return False
-        _add_time(self.spells, at_ms)
+        add_time(self.spells, at_ms)
         self.nb = event.nb
         known = self.names.get(event.student)
         if known is None:
@@ -322,38 +322,3 @@ def _keep_latest(recent: list[_Numbered], latest: _Numbered, most: int) -> None:
         insort(recent, latest)
     if len(recent) > most:
         del recent[0]
-
-
-def _add_number(spans: list[list[int]], number: int) -> bool:
-    """Put `number` into a sorted list of runs; False where it is in one of them."""
-    if spans and number == spans[-1][1] + 1:  # nearly always
-        spans[-1][1] = number
-        return True
-    place = bisect_left(spans, [number + 1])  # the first run that begins after it
-    before = spans[place - 1] if place else None
-    if before and number <= before[1]:
-        return False
-    after = spans[place] if place < len(spans) else None
-    joins_before = before is not None and before[1] == number - 1
-    joins_after = after is not None and after[0] == number + 1
-    low = before[0] if before and joins_before else number
-    high = after[1] if after and joins_after else number
-    spans[place - joins_before : place + joins_after] = [[low, high]]
-    return True
-
-
-def _add_time(spells: list[list[int]], at_ms: int) -> None:
-    """Put a moment into a sorted list of spells, joining those that are close enough."""
-    if spells and spells[-1][0] <= at_ms <= spells[-1][1] + SPELL_MS:  # nearly always
-        spells[-1][1] = max(spells[-1][1], at_ms)
-        return
-    place = bisect_left(spells, [at_ms])
-    start = place
-    low = high = at_ms
-    if start and spells[start - 1][1] + SPELL_MS >= at_ms:
-        start -= 1
-        low, high = spells[start][0], max(high, spells[start][1])
-    if place < len(spells) and spells[place][0] - SPELL_MS <= high:
-        high = max(high, spells[place][1])
-        place += 1
-    spells[start:place] = [[low, high]]

@@ -18,10 +18,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms, is_of_a_lesson
-from ipynb_telemetry.classroom.notebook import Notebook, Query, iso
+from ipynb_telemetry.classroom.notebook import Changes, Notebook, Query, iso
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.store import FigureRow, Store, StoreError
 from ipynb_telemetry.classroom.students import Student
@@ -41,22 +41,6 @@ _UNSEEN_S = 600.0  # after so long without a look, old sessions are dropped from
 
 _Figures = TypeVar("_Figures")
 _Batch: TypeAlias = Sequence[tuple[int, StoredEvent]]
-
-
-class Changes(NamedTuple):
-    """What is different since a version."""
-
-    version: int
-    notebook: str
-    """Empty where nothing has come in yet."""
-    students: dict[str, str]
-    """By name: all rows of that name, as JSON text; `[]` where there are none any more."""
-    exercises: list[str]
-    """All, in notebook order."""
-    notebooks: list[tuple[str, int]]
-    """Each with when it was last heard of, in milliseconds since 1970; the latest first."""
-    since_ms: int = 0
-    """From when on sessions are shown: it moves with the latest lesson."""
 
 
 class Live:

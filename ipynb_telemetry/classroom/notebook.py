@@ -30,6 +30,22 @@ class Query(NamedTuple):
     """Sessions that began before."""
 
 
+class Changes(NamedTuple):
+    """What is different since a version."""
+
+    version: int
+    notebook: str
+    """Empty where nothing has come in yet."""
+    students: dict[str, str]
+    """By name: all rows of that name, as JSON text; `[]` where there are none any more."""
+    exercises: list[str]
+    """All, in notebook order."""
+    notebooks: list[tuple[str, int]]
+    """Each with when it was last heard of, in milliseconds since 1970; the latest first."""
+    since_ms: int = 0
+    """From when on sessions are shown: it moves with the latest lesson."""
+
+
 class Notebook:
     """What is in memory of one notebook. Its user sees to it that one thread calls at a time.
 

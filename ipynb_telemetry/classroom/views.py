@@ -23,8 +23,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from ipynb_telemetry.classroom.figures import epoch_ms
-from ipynb_telemetry.classroom.live import LESSON_MS, Changes, Live
-from ipynb_telemetry.classroom.notebook import Query
+from ipynb_telemetry.classroom.live import LESSON_MS, Live
+from ipynb_telemetry.classroom.notebook import Changes, Query
 from ipynb_telemetry.classroom.store import Store
 from ipynb_telemetry.classroom.students import Student
 from ipynb_telemetry.classroom.summary import exercise_figures, pace
