@@ -15,7 +15,7 @@ from waiting import wait_until
 
 from ipynb_telemetry.classroom import live as live_module
 from ipynb_telemetry.classroom.live import Live
-from ipynb_telemetry.classroom.notebook import Changes, Query
+from ipynb_telemetry.classroom.notebook import Changes, Notebook, Query
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.store import Store
 
@@ -396,3 +396,38 @@ def test_a_listener_is_woken_when_it_ends(room: Class) -> None:
             return room.live.ended
 
     assert asyncio.run(listen())
+
+
+def test_an_exercise_is_in_the_order_once_one_of_many_has_tried_it() -> None:
+    notebook = Notebook("D3_Datetimes")
+    for number in range(50):
+        notebook.add(Lesson(f"S{number}", f"{number:08x}").passed("one").passed("two").figures)
+    assert notebook.exercises() == ["one", "two"]
+
+    notebook.add(Lesson("FIRST", "aaaaaaaa").passed("three").figures)
+
+    assert notebook.exercises() == ["one", "three", "two"]  # nobody has met it with another
+
+
+def test_the_order_of_exercises_follows_what_most_have_done() -> None:
+    notebook = Notebook("D3_Datetimes")
+    notebook.add(Lesson("ODD", "aaaaaaaa").passed("two").passed("one").figures)
+    assert notebook.exercises() == ["two", "one"]
+
+    for number in range(2):
+        notebook.add(Lesson(f"S{number}", f"{number:08x}").passed("one").passed("two").figures)
+
+    assert notebook.exercises() == ["one", "two"]
+
+
+def test_what_came_just_before_the_end_is_there_after_it(room: Class) -> None:
+    lessons = [Lesson(f"S{number}", f"{number:08x}").passed("one") for number in range(40)]
+    done = [room.store.submit(lesson.events) for lesson in lessons]
+    for each in done:
+        each.result()
+
+    room.end()  # at once, with much that has not been applied
+
+    room.begin()  # what had not come so far is caught up with
+    wait_until(lambda: room.live.up_to_date(room.store.last_id()))
+    assert room.names(Query(since_ms=0)) == sorted(lesson.student for lesson in lessons)

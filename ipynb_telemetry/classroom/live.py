@@ -37,6 +37,8 @@ _CATCH_UP_EVENTS = 1_000  # at once, so that a view may look in between
 _WARM_ROWS = 20  # at once, some milliseconds
 _WARM_EVERY_S = 0.05  # while events come: the next may change what was made
 _BREATH_S = 0.001
+_MAX_AT_ONCE = 5_000  # so that a view may look in between
+_MAX_PAUSE_S = 0.1  # no page is told more than five times a second
 _UNSEEN_S = 600.0  # after so long without a look, old sessions are dropped from memory
 
 _Figures = TypeVar("_Figures")
@@ -88,11 +90,11 @@ class Live:
             self._inbox.put(None)
             self._thread.join()
 
+    # Reading, from any thread
+
     def up_to_date(self, event_id: int) -> bool:
         """Whether the event with this id is in the figures, and all before it."""
         return self._upto >= event_id
-
-    # Reading, from any thread
 
     @property
     def ended(self) -> bool:
@@ -190,25 +192,41 @@ class Live:
     def _follow(self) -> None:
         """Apply what comes in, until the end; in between, do what can wait."""
         save_at_s = time.monotonic() + SAVE_EVERY_S
-        warmed_s = warm_at_s = 0.0
-        while True:
+        warmed_s, warm_at_s, ends = 0.0, 0.0, False
+        while not ends:
             wait_s = min(save_at_s, warm_at_s) - time.monotonic()
             try:
-                batch = self._inbox.get(timeout=max(0.0, wait_s))
+                events, ends = self._next_events(max(0.0, wait_s))
             except queue.Empty:
                 if time.monotonic() >= warm_at_s:
                     more = self._warm()
                     warmed_s = time.monotonic()
                     warm_at_s = warmed_s + (_BREATH_S if more else SAVE_EVERY_S)
             else:
-                if batch is None:
-                    return
-                self._apply(batch)
+                began_s = time.monotonic()
+                self._apply(events)
                 warm_at_s = warmed_s + _WARM_EVERY_S
+                if not ends:  # half of the time is for those who send, and more comes meanwhile
+                    time.sleep(min(_MAX_PAUSE_S, time.monotonic() - began_s))
             if time.monotonic() >= save_at_s:
                 if self._save():
                     self._drop_what_is_old()
                 save_at_s = time.monotonic() + SAVE_EVERY_S
+
+    def _next_events(self, wait_s: float) -> tuple[_Batch, bool]:
+        """All that has come in, many commits at once where much comes; and whether it is the end.
+
+        Raises:
+            queue.Empty: Nothing came within `wait_s`.
+        """
+        events: list[tuple[int, StoredEvent]] = []
+        batch = self._inbox.get(timeout=wait_s)
+        while batch is not None:
+            events += batch
+            if len(events) >= _MAX_AT_ONCE or self._inbox.empty():
+                return events, False
+            batch = self._inbox.get()
+        return events, True
 
     def _catch_up(self) -> None:
         """Apply what was stored after the figures were kept."""
@@ -223,7 +241,7 @@ class Live:
         self._apply(batch)
 
     def _warm(self) -> bool:
-        """Make some rows that are likely to be looked at; whether more remain."""
+        """Make rows that are likely to be looked at; whether more remain."""
         with self._lock:
             notebook = self._notebook_of(Query())
             if notebook is None:
