@@ -3,8 +3,8 @@
     python benchmarks/large_store.py [--events 10000000] [--folder FOLDER]
 
 Fills a new database first: lessons of 1,000 students with 40 exercises, one after the other.
-Ten million events need 6 GB of disk and some minutes. Each view is asked for when the collector
-has just started, and then again; a database that is there already is only read.
+Ten million events need 5 GB of disk and some minutes. Each view is asked for first when the
+collector has just started, and then again; a database that is there already is only read.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import gzip
 import json
 import logging
 import multiprocessing
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -84,7 +83,7 @@ def _serve_flask(port: int, path: Path) -> None:
     from waitress import serve  # noqa: PLC0415
 
     app = Flask("receiver")
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection = connect(path)  # with the collector's own settings, where it gains by them
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(
