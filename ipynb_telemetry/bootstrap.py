@@ -163,6 +163,7 @@ class _Kernel:
             self._replace_lesson(new.student or session.student, is_the_same_student=True)
         else:
             self._configure(self._lesson)
+            self._delivery.wake()  # what waited for a usable host may go, also while paused
             if is_another_student:
                 session.take_name(new.student)
         self._reruns += 1

@@ -23,7 +23,8 @@ BETWEEN_S = 0.5
 CREDIT_S = 1.0
 """How far ahead of that they may be: after a quiet time, the first few leave at once."""
 _ADOPT_EVERY_S = 60.0
-_SETTLE_EVERY_S = 1.0
+_SETTLE_EVERY_S = 0.5  # an outbox does it once a second; so it is never much later
+_LOOK_UP_EVERY_S = 0.1
 _REST_AFTER_FAILURE_S = 60.0
 
 
@@ -67,7 +68,7 @@ class Delivery:
         self._state_folder = state_folder
         self._report = report
         self._clock = clock
-        self._sender = Sender(clock, attempt_s)
+        self._sender = Sender(clock, attempt_s, self._meanwhile)
         self._boxes: tuple[Box, ...] = ()
         """The current session's first. Replaced whole: whoever reads it needs no lock."""
         self._current: Box | None = None
@@ -137,12 +138,28 @@ class Delivery:
             self._wake.wait(self._pause_s())
             # Clear first, look second: an event appended in between sets it again.
             self._wake.clear()
-            stopping = self._stopping.wait(max(GATHER_S, next_s - time.monotonic()))
+            stopping = self._gather(max(GATHER_S, next_s - time.monotonic()))
             if stopping:
                 self._sender.reopen_roads()
             next_s = max(next_s, time.monotonic() - CREDIT_S) + BETWEEN_S
             self._round()
         self._close()
+
+    def _gather(self, wait_s: float) -> bool:
+        """Let more events come; whether it is time to stop."""
+        until_s = time.monotonic() + wait_s
+        while (left_s := until_s - time.monotonic()) > 0:
+            if self._stopping.wait(min(left_s, _LOOK_UP_EVERY_S)):
+                return True
+            self._meanwhile()
+        return self._stopping.is_set()
+
+    @never_into_the_cell
+    def _meanwhile(self) -> None:
+        """What must not be late while something else is waited for: a power cut may come."""
+        if self._current is not None and isinstance(self._current.content, Outbox):
+            self._current.content.sync()
+        self._tell()
 
     def _pause_s(self) -> float:
         """How long to sleep if nothing happens."""
@@ -160,6 +177,7 @@ class Delivery:
         self._let_in_what_came()
         # After each step from the front again: the current session's own go first.
         while any(self._advance(box) for box in self._boxes):
+            self._settle()
             self._tell()
         self._remove_done()
         self._tell()
@@ -187,7 +205,10 @@ class Delivery:
 
     def _advance(self, box: Box) -> bool:
         """Take the next step with `box`, if there is one; after a failure of ours it rests."""
-        if self._clock() >= self._stop_by_s or self._can_wait(box):
+        if self._clock() >= self._stop_by_s:
+            return False
+        if self._can_wait(box):
+            box.due_s = math.inf  # what comes will wake us
             return False
         is_leftover = box is not self._current
         try:

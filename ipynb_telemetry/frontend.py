@@ -33,6 +33,11 @@ def can_ask() -> bool:
     return bool(_execute_request().get("content", {}).get("allow_stdin", True))
 
 
+def draws_on_main_thread_alone() -> bool:
+    """Whether what a background thread writes to a widget is not drawn: so it is in Colab."""
+    return "google.colab" in sys.modules
+
+
 def name() -> str:
     """The front end's name as the `start` event carries it."""
     if not can_ask():

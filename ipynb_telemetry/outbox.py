@@ -89,7 +89,7 @@ class Outbox:
         self._is_synced = True
         self._full: list[int] = []
         """Descriptors that nothing is appended to any more, still to be synced."""
-        self._next_settling_s = float("-inf")
+        self._next_settling_s = self._next_sync_s = float("-inf")
 
     @property
     def recorded(self) -> int:
@@ -166,15 +166,22 @@ class Outbox:
         Returns:
             Whether something is left to be brought there a second later.
         """
+        self.sync()
         if self._clock() >= self._next_settling_s:
             self._next_settling_s = self._clock() + _SETTLE_EVERY_S
             with self._lock:
                 self._keep_name()
             self._flush_memory()
-            self._sync()
             self._leave_done_segment()
             self._backlog.settle()
         return bool(self.storage_problem) or not self._is_synced
+
+    def sync(self) -> None:
+        """Bring what was appended through to the disk; at most once a second."""
+        is_due = self._clock() >= self._next_sync_s
+        if is_due and (self._full or not self._is_synced):
+            self._next_sync_s = self._clock() + _SETTLE_EVERY_S
+            self._sync()
 
     def remove(self) -> bool:
         """Leave nothing behind, unless something waits: it stays for whoever adopts it.
@@ -251,11 +258,9 @@ class Outbox:
         tail = self._tail
         if self._memory and self._memory[-1].end == tail.seq + 1:
             self._tail = tail._replace(seq=tail.seq + 1)
-        elif tail.descriptor >= 0:
-            size_bytes = os.fstat(tail.descriptor).st_size
-            if size_bytes == tail.size_bytes + self._in_doubt:
-                self._tail = tail._replace(size_bytes=size_bytes, seq=tail.seq + 1)
-            # Half of it was never kept: the file is not as we left it, so we begin another.
+        elif _size_bytes(tail.descriptor) == (whole := tail.size_bytes + self._in_doubt):
+            self._tail = tail._replace(size_bytes=whole, seq=tail.seq + 1)
+        # Half of it was never kept: the file is not as we left it, so we begin another.
         self._in_doubt = 0
 
     def _keep_name(self) -> None:
@@ -306,3 +311,11 @@ class Outbox:
         self._tail = self._tail._replace(descriptor=-1)
         for descriptor in descriptors:
             close_quietly(descriptor)
+
+
+def _size_bytes(descriptor: int) -> int:
+    """How long an open file is; -1 where somebody has closed it."""
+    try:
+        return os.fstat(descriptor).st_size
+    except OSError:
+        return -1

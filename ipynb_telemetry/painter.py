@@ -31,7 +31,7 @@ class Painter:
         self._stopped = threading.Event()
         self._drawing = threading.Lock()
         self._last_s = 0.0
-        self._is_planned = False
+        self._planned_s = 0.0
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -48,24 +48,22 @@ class Painter:
 
     @never_into_the_cell
     def draw_now(self, *, at_once: bool = False) -> None:
-        """Draw in this thread, unless that was done just now: then the background does it.
+        """Draw in this thread, unless that was done just now: then in a moment.
 
         Args:
             at_once: Draw in any case.
         """
         self._changed.set()
-        if at_once or self._waits_s(FRAME_S) <= 0:
+        if at_once:
             self._draw_if_changed()
+        else:  # where no event loop can do it, the background will
+            self._draw_or_plan(FRAME_S)
 
     @never_into_the_cell
     def draw_calmly(self) -> None:
         """Draw in this thread, now or in a moment; to be called wherever a cell ends."""
         self._changed.set()
-        if self._is_planned:
-            return
-        waits_s = self._waits_s(CALM_S)
-        self._is_planned = waits_s > 0 and call_later(waits_s, self._draw_as_planned)
-        if not self._is_planned:
+        if not self._draw_or_plan(CALM_S):
             self._draw_if_changed()
 
     def finish(self) -> None:
@@ -74,11 +72,21 @@ class Painter:
         self._changed.set()
         self._draw_if_changed()
 
-    def _waits_s(self, frame_s: float) -> float:
-        return self._last_s + frame_s - time.monotonic()
+    def _draw_or_plan(self, frame_s: float) -> bool:
+        """Draw where `frame_s` have passed, else have it done then; False if nobody can."""
+        now_s = time.monotonic()
+        if now_s < self._planned_s:
+            return True
+        waits_s = self._last_s + frame_s - now_s
+        if waits_s <= 0:
+            self._draw_if_changed()
+            return True
+        if not call_later(waits_s, self._draw_as_planned):
+            return False
+        self._planned_s = now_s + waits_s
+        return True
 
     def _draw_as_planned(self) -> None:
-        self._is_planned = False
         if not self._stopped.is_set():
             self.draw_now(at_once=True)
 
@@ -87,7 +95,8 @@ class Painter:
             self._changed.wait()
             # First: a cell that ends by then draws it in its own thread, as Colab needs it.
             self._stopped.wait(CALM_S)
-            self._draw_if_changed()
+            if time.monotonic() >= self._last_s + FRAME_S:
+                self._draw_if_changed()
 
     @never_into_the_cell
     def _draw_if_changed(self) -> None:

@@ -12,7 +12,7 @@ import ipywidgets as widgets
 from IPython.display import display
 from traitlets import Bunch
 
-from ipynb_telemetry import panel_html
+from ipynb_telemetry import frontend, panel_html
 from ipynb_telemetry.boundary import never_into_the_cell
 from ipynb_telemetry.dialogue import MAX_CHOICES, Dialogue, Purpose, Question
 from ipynb_telemetry.names import normalize_student_name
@@ -79,7 +79,10 @@ class Panel:
     @never_into_the_cell
     def cell_ended(self) -> None:
         """On the kernel's main thread, after each cell: there every front end redraws."""
-        self.painter.draw_calmly()
+        if frontend.draws_on_main_thread_alone():  # a long cell may follow at once
+            self.painter.draw_now(at_once=True)
+        else:
+            self.painter.draw_calmly()
         if self._settling:
             self._typed_s = time.monotonic()
             self._look_again(SETTLED_S)

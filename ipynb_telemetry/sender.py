@@ -52,7 +52,9 @@ class Box:
 
     @property
     def waiting(self) -> int:
-        return 0 if self.empty else max(1, self.total - self.gone)
+        # Of a leftover there may be more than was counted: what nobody has seen to be empty.
+        at_least = 0 if isinstance(self.content, Outbox) else 1
+        return 0 if self.empty else max(at_least, self.total - self.gone)
 
 
 class Sender:
@@ -61,10 +63,17 @@ class Sender:
     Args:
         clock: Seconds that only grow.
         attempt_s: How long one attempt may take; None: what `transport` says.
+        meanwhile: Called several times a second while an answer is waited for.
     """
 
-    def __init__(self, clock: Callable[[], float], attempt_s: float | None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        attempt_s: float | None,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clock = clock
+        self._meanwhile = meanwhile
         self._attempt_s = attempt_s
         self._roads: dict[tuple[str, str], Road] = {}
         self._transport: Transport | None = None
@@ -176,7 +185,7 @@ class Sender:
             from ipynb_telemetry.transport import ATTEMPT_S, Transport  # noqa: PLC0415  # slow
 
             self._transport = Transport(attempt_s=self._attempt_s or ATTEMPT_S)
-        return self._transport.post(*destination, messages)
+        return self._transport.post(*destination, messages, meanwhile=self._meanwhile)
 
 
 def _window(road: Road) -> int:

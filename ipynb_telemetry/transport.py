@@ -11,6 +11,7 @@ import concurrent.futures
 import gzip
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ from ipynb_telemetry.patience import PatientAdapter
 ATTEMPT_S = 5.0
 """How long one attempt takes at most: the panel promises the truth by then."""
 _CONNECT_S = 2.0
+_LOOK_UP_EVERY_S = 0.1
 _CHATTY = {"posthog", "requests", "urllib3"}
 
 
@@ -48,14 +50,31 @@ class Transport:
         self._session.mount("http://", _CompressingAdapter(max_retries=0))
         _silence_libraries()
 
-    def post(self, host: str, api_key: str, messages: Sequence[Mapping[str, Any]]) -> Answer:
-        """Make one attempt, at most `attempt_s` long; never raises for a broken network."""
+    def post(
+        self,
+        host: str,
+        api_key: str,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        """Make one attempt, at most `attempt_s` long; never raises for a broken network.
+
+        Args:
+            host: The server's address.
+            api_key: The project's key there.
+            messages: The events as they stand in the request.
+            meanwhile: Called several times a second while there is no answer.
+        """
         # Looking up a name has no timeout, and a host is tried at each of its addresses.
         attempt = _begin(lambda: self._post(host, api_key, messages))
-        try:
-            return attempt.result(self._attempt_s)
-        except concurrent.futures.TimeoutError:
-            return Answer(Outcome.UNREACHABLE, "no answer")
+        give_up_s = time.monotonic() + self._attempt_s
+        while (left_s := give_up_s - time.monotonic()) > 0:
+            try:
+                return attempt.result(min(left_s, _LOOK_UP_EVERY_S))
+            except concurrent.futures.TimeoutError:
+                meanwhile()
+        return Answer(Outcome.UNREACHABLE, "no answer")
 
     def close(self) -> None:
         self._session.close()

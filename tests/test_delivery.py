@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import threading
 import time
@@ -481,6 +482,65 @@ def test_waiting_costs_next_to_nothing(begin: Begin, server: CaptureServer) -> N
 
     # Each round says something; between two attempts there is no reason for many.
     assert len(lesson.reports) < 20
+
+
+def test_a_session_without_events_costs_next_to_nothing(begin: Begin) -> None:
+    lesson = begin(clock=time.monotonic)
+    lesson.delivery.start()
+    quiet_s = time.monotonic() + 1.5
+
+    wait_until(partial(_is_past, quiet_s))
+
+    assert len(lesson.reports) < 3
+
+
+def test_what_was_delivered_is_no_leftover_while_the_server_is_down(
+    begin: Begin, server: CaptureServer
+) -> None:
+    lesson = begin(clock=time.monotonic)
+    lesson.delivery.start()
+    lesson.happens(1)
+    wait_until(lambda: lesson.report.delivered == 1)
+    server.stop()
+
+    lesson.begin("11111111", student="OMAR")
+    lesson.happens(2)
+
+    wait_until(lambda: lesson.report.outcome == "UNREACHABLE")
+    assert {report.leftover for report in lesson.reports} == {0}
+
+
+def test_while_an_attempt_hangs_the_file_is_synced(
+    begin: Begin, server: CaptureServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    server.answer = Fault.HANG
+    lesson = begin(clock=time.monotonic, attempt_s=60)
+    lesson.delivery.start()
+    lesson.happens(1)
+    wait_until(lambda: server.requests)
+
+    lesson.happens(2)
+
+    size_bytes = sum(file.stat().st_size for file in lesson.state_dir.rglob("*.jsonl"))
+    wait_until(lambda: size_bytes in synced)
+
+
+def test_while_an_attempt_hangs_what_goes_wrong_on_the_disk_is_reported(
+    begin: Begin, server: CaptureServer
+) -> None:
+    server.answer = Fault.HANG
+    lesson = begin(clock=time.monotonic, attempt_s=60)
+    lesson.delivery.start()
+    lesson.happens(1)
+    wait_until(lambda: server.requests)
+    shutil.rmtree(lesson.state_dir)
+    lesson.state_dir.write_text("a file where the folder should be")
+
+    lesson.happens(2)
+
+    wait_until(lambda: lesson.report.storage_problem)
 
 
 # Names and places

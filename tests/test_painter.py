@@ -153,3 +153,26 @@ def test_what_was_planned_before_the_end_draws_no_more(canvas: Canvas) -> None:
     asyncio.run(end_in_between())
 
     assert canvas.drawn == []
+
+
+def test_a_plan_of_a_loop_that_has_ended_holds_nothing_up(canvas: Canvas) -> None:
+    asyncio.run(_cells_end(canvas, 2))  # and the loop with it, before the second is drawn
+    wait_until(lambda: time.monotonic() >= canvas.painter._planned_s)
+
+    asyncio.run(_cells_end(canvas, 1))
+
+    assert canvas.drawn == [1, 1]
+    assert canvas.threads == {threading.get_ident()}
+
+
+def test_what_is_typed_quickly_is_drawn_in_the_thread_that_has_it(canvas: Canvas) -> None:
+    async def type_two_letters() -> None:
+        for value in (1, 2):
+            canvas.value = value
+            canvas.painter.draw_now()
+        await asyncio.sleep(2 * FRAME_S)
+
+    asyncio.run(type_two_letters())
+
+    assert canvas.drawn == [1, 2]
+    assert canvas.threads == {threading.get_ident()}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import threading
+import types
 from collections.abc import Iterator
 from threading import Timer
 
@@ -129,6 +132,24 @@ def test_the_main_thread_says_again_what_a_background_thread_wrote(
 
     assert ("value", panel._figures) in sent
     assert "Cells <b>1</b>" in panel._figures.value
+
+
+def test_in_colab_the_end_of_each_cell_is_drawn_before_the_next_begins(
+    panel: Panel, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    session.take_name("Sara")
+    shown: list[str] = []
+
+    async def run_all() -> None:
+        for _ in range(3):
+            session.run_cell("one", "")
+            panel.cell_ended()
+            shown.append(panel._figures.value)
+
+    asyncio.run(run_all())
+
+    assert [f"Cells <b>{number}</b>" in html for number, html in enumerate(shown, 1)] == [True] * 3
 
 
 def test_the_panel_follows_one_session_at_a_time(panel: Panel, session: Session) -> None:
