@@ -25,6 +25,7 @@ CREDIT_S = 1.0
 _ADOPT_EVERY_S = 60.0
 _SETTLE_EVERY_S = 0.5  # an outbox does it once a second; so it is never much later
 _LOOK_UP_EVERY_S = 0.1
+_BREATH_S = 0.05
 _REST_AFTER_FAILURE_S = 60.0
 
 
@@ -75,6 +76,8 @@ class Delivery:
         self._last_report: Report | None = None
         self._sent_until = 0
         """The round ends when so many events of the current session have left."""
+        self._made = 0
+        """How many events the current session had at the last look."""
         self._next_adoption_s = 0.0
         self._next_settling_s = math.inf
         self._thread: threading.Thread | None = None
@@ -179,8 +182,16 @@ class Delivery:
         while any(self._advance(box) for box in self._boxes):
             self._settle()
             self._tell()
+            self._let_a_cell_run()
         self._remove_done()
         self._tell()
+
+    def _let_a_cell_run(self) -> None:
+        """Pause where events keep coming: a cell makes them, and sending slows it."""
+        made = self._current.total if self._current else 0
+        if made != self._made:
+            self._made = made
+            self._stopping.wait(_BREATH_S)
 
     def _settle(self) -> None:
         """Let the boxes bring the disk up to date, again in a second where that is needed."""
