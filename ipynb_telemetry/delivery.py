@@ -188,10 +188,12 @@ class Delivery:
 
     def _let_a_cell_run(self) -> None:
         """Pause where events keep coming: a cell makes them, and sending slows it."""
-        made = self._current.total if self._current else 0
-        if made != self._made:
-            self._made = made
+        before, self._made = self._made, self._events_made()
+        if self._made != before:
             self._stopping.wait(_BREATH_S)
+
+    def _events_made(self) -> int:
+        return self._current.total if self._current else 0
 
     def _settle(self) -> None:
         """Let the boxes bring the disk up to date, again in a second where that is needed."""
@@ -233,7 +235,7 @@ class Delivery:
 
     def _let_in_what_came(self) -> None:
         """Of the current session's events, those made by now can go out in this round."""
-        self._sent_until = self._current.total if self._current else 0
+        self._sent_until = self._events_made()
 
     def _can_wait(self, box: Box) -> bool:
         """Whether all that `box` holds came during this round: one by one it costs more."""
