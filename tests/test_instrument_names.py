@@ -78,7 +78,7 @@ def test_a_cell_that_only_says_setup_telemetry_does_not(source: str) -> None:
         ("if x:\n    _cell = 1", "_cell"),
         ("def set():\n    global _cell\n    _cell = 1", "_cell"),
         ("%%time\n_cell = 1", "_cell"),
-        ("%pwd\n_cell = !ls", "_cell"),
+        ("%pwd\n_cell = %pwd", "_cell"),
         ("del _cell", "_cell"),
     ],
 )

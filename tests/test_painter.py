@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from coroutines import run_to_end
 from waiting import wait_until
 
 from ipynb_telemetry.painter import CALM_S, FRAME_S, Painter
@@ -120,7 +121,7 @@ def test_cells_that_end_one_after_the_other_are_drawn_seldom_and_the_last_for_ce
         await asyncio.sleep(2 * CALM_S)
 
     began_s = time.monotonic()
-    asyncio.run(run_all())
+    run_to_end(run_all())
 
     assert canvas.drawn[-1] == 50
     assert canvas.threads == {threading.get_ident()}
@@ -130,7 +131,7 @@ def test_cells_that_end_one_after_the_other_are_drawn_seldom_and_the_last_for_ce
 def test_a_cell_that_ends_after_a_quiet_time_is_drawn_before_the_next_begins(
     canvas: Canvas,
 ) -> None:
-    asyncio.run(_cells_end(canvas, 1))
+    run_to_end(_cells_end(canvas, 1))
 
     assert canvas.drawn == [1]
 
@@ -150,16 +151,16 @@ def test_what_was_planned_before_the_end_draws_no_more(canvas: Canvas) -> None:
         canvas.drawn.clear()
         await asyncio.sleep(2 * CALM_S)
 
-    asyncio.run(end_in_between())
+    run_to_end(end_in_between())
 
     assert canvas.drawn == []
 
 
 def test_a_plan_of_a_loop_that_has_ended_holds_nothing_up(canvas: Canvas) -> None:
-    asyncio.run(_cells_end(canvas, 2))  # and the loop with it, before the second is drawn
+    run_to_end(_cells_end(canvas, 2))  # and the loop with it, before the second is drawn
     wait_until(lambda: time.monotonic() >= canvas.painter._planned_s)
 
-    asyncio.run(_cells_end(canvas, 1))
+    run_to_end(_cells_end(canvas, 1))
 
     assert canvas.drawn == [1, 1]
     assert canvas.threads == {threading.get_ident()}
@@ -172,7 +173,7 @@ def test_what_is_typed_quickly_is_drawn_in_the_thread_that_has_it(canvas: Canvas
             canvas.painter.draw_now()
         await asyncio.sleep(2 * FRAME_S)
 
-    asyncio.run(type_two_letters())
+    run_to_end(type_two_letters())
 
     assert canvas.drawn == [1, 2]
     assert canvas.threads == {threading.get_ident()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 import types
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from threading import Timer
 
 import pytest
+from coroutines import run_to_end
 from waiting import wait_until
 
 from ipynb_telemetry.panel import Panel
@@ -147,7 +147,7 @@ def test_in_colab_the_end_of_each_cell_is_drawn_before_the_next_begins(
             panel.cell_ended()
             shown.append(panel._figures.value)
 
-    asyncio.run(run_all())
+    run_to_end(run_all())
 
     assert [f"Cells <b>{number}</b>" in html for number, html in enumerate(shown, 1)] == [True] * 3
 
