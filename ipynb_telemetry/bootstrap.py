@@ -7,16 +7,15 @@ panel and tracking -> session -> capture -> outbox -> delivery -> PostHog.
 from __future__ import annotations
 
 import atexit
-import builtins
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from traitlets import Bunch
 
 from ipynb_telemetry import frontend, settings
 from ipynb_telemetry.boundary import log, never_into_the_cell, on_failure, report_failure
+from ipynb_telemetry.builtin_names import NAMES_WHEN_OFF, are_injected, inject
 from ipynb_telemetry.capture import Capture
 from ipynb_telemetry.delivery import SHUTDOWN_S, Delivery, Report
 from ipynb_telemetry.outbox import Outbox
@@ -76,8 +75,8 @@ def setup_telemetry(
 
 def _set_up(new: Settings) -> None:
     """Turn telemetry on or off; whatever fails, the four names exist afterwards."""
-    if not hasattr(builtins, "_cell"):
-        _inject(_NAMES_WHEN_OFF)
+    if not are_injected():
+        inject(NAMES_WHEN_OFF)
     if new.off_because:
         _turn_off(new.off_because)
     else:
@@ -100,7 +99,7 @@ def _turn_on(new: Settings) -> None:
 @never_into_the_cell
 def _turn_off(because: str) -> None:
     global _kernel  # noqa: PLW0603
-    _inject(_NAMES_WHEN_OFF)
+    inject(NAMES_WHEN_OFF)
     if _kernel is not None:
         _kernel.turn_off(because)
         _kernel = None
@@ -138,7 +137,7 @@ class _Kernel:
         self._panel = self._build_panel()
         if self._shell is not None:
             self._tracking.hook_into(self._shell)
-        _inject(
+        inject(
             {
                 "STUDENT_NAME": session.student,
                 "_cell": self._tracking.cell,
@@ -246,7 +245,7 @@ class _Kernel:
         if is_the_same_student or not student:  # then the student's switch stays
             self._lesson.session.paused = was.paused
         self._tracking.follow(self._lesson.session)
-        builtins.STUDENT_NAME = self._lesson.session.student  # type: ignore[attr-defined]
+        inject({"STUDENT_NAME": self._lesson.session.student})
         if self._panel is not None:
             self._panel.follow(self._lesson.session, self._lesson.capture.latest_messages)
 
@@ -255,7 +254,7 @@ class _Kernel:
 
     @never_into_the_cell
     def _on_student(self, change: Bunch) -> None:
-        builtins.STUDENT_NAME = change.new  # type: ignore[attr-defined]
+        inject({"STUDENT_NAME": change.new})
         session = change.owner
         if change.new in (self._settings.student, session.anonymous_name):
             return
@@ -330,28 +329,6 @@ def _the_tracking(session: Session) -> Tracking:
 def _a_cell_ended() -> None:
     if _kernel is not None:
         _kernel.cell_ended()
-
-
-def _tracked_test_when_off(name: Any) -> Any:
-    return name if callable(name) else lambda test: test
-
-
-def _nothing(*_args: object, **_kwargs: object) -> None:
-    """Do nothing that leaves the process or touches the disk."""
-
-
-_NAMES_WHEN_OFF: dict[str, object] = {
-    "STUDENT_NAME": "",
-    "_cell": _nothing,
-    "tracked_test": _tracked_test_when_off,
-    "_telemetry_capture": _nothing,
-}
-
-
-def _inject(names: Mapping[str, object]) -> None:
-    """Make `names` exist for every cell and every imported module."""
-    for name, value in names.items():
-        setattr(builtins, name, value)
 
 
 # importlib.reload runs this module again in the same namespace: what runs goes on running.

@@ -69,7 +69,7 @@ class Delivery:
         self._state_folder = state_folder
         self._report = report
         self._clock = clock
-        self._sender = Sender(clock, attempt_s, self._meanwhile)
+        self._sender = Sender(clock, attempt_s, self._meanwhile, self._own_wait)
         self._boxes: tuple[Box, ...] = ()
         """The current session's first. Replaced whole: whoever reads it needs no lock."""
         self._current: Box | None = None
@@ -237,10 +237,16 @@ class Delivery:
         """Of the current session's events, those made by now can go out in this round."""
         self._sent_until = self._events_made()
 
+    def _own_wait(self) -> bool:
+        """Whether the current session waits for the end of a leftover's attempt."""
+        is_named = self._current is not None and bool(self._current.content.student)
+        return is_named and self._events_made() > self._sent_until
+
     def _can_wait(self, box: Box) -> bool:
         """Whether all that `box` holds came during this round: one by one it costs more."""
         is_open = box is self._current and not self._stopping.is_set()
-        return is_open and box.gone >= self._sent_until
+        # A damaged file may hold more than was made: then counting says nothing.
+        return is_open and self._sent_until <= box.gone <= box.total
 
     def _remove_done(self) -> None:
         for box in self._boxes:

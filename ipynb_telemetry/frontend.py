@@ -28,14 +28,12 @@ def can_ask() -> bool:
     """
     if not has_kernel():
         return False
-    if "google.colab" in sys.modules:
-        return True
-    return bool(_execute_request().get("content", {}).get("allow_stdin", True))
+    return _is_colab() or bool(_execute_request().get("content", {}).get("allow_stdin", True))
 
 
 def draws_on_main_thread_alone() -> bool:
     """Whether what a background thread writes to a widget is not drawn: so it is in Colab."""
-    return "google.colab" in sys.modules
+    return _is_colab()
 
 
 def name() -> str:
@@ -45,7 +43,7 @@ def name() -> str:
     # Names of variables only: JPY_SESSION_NAME holds the notebook's path, which is private.
     signs = (
         ("lite", sys.platform == "emscripten"),
-        ("colab", "google.colab" in sys.modules),
+        ("colab", _is_colab()),
         ("kaggle", "KAGGLE_KERNEL_RUN_TYPE" in os.environ),
         ("vscode", "__vsc_ipynb_file__" in shell().user_ns),
         ("jupyterlab-or-notebook", "JPY_SESSION_NAME" in os.environ),
@@ -69,6 +67,10 @@ def describe() -> dict[str, str | None]:
 def request_id() -> str:
     """Tells the message that runs the current cell from others; empty where none does."""
     return str(_execute_request().get("header", {}).get("msg_id", ""))
+
+
+def _is_colab() -> bool:
+    return "google.colab" in sys.modules
 
 
 def _execute_request() -> dict[str, Any]:

@@ -64,6 +64,7 @@ class Sender:
         clock: Seconds that only grow.
         attempt_s: How long one attempt may take; None: what `transport` says.
         meanwhile: Called several times a second while an answer is waited for.
+        own_wait: Whether the current session has events that came during a leftover's attempt.
     """
 
     def __init__(
@@ -71,9 +72,11 @@ class Sender:
         clock: Callable[[], float],
         attempt_s: float | None,
         meanwhile: Callable[[], None] = lambda: None,
+        own_wait: Callable[[], bool] = lambda: False,
     ) -> None:
         self._clock = clock
         self._meanwhile = meanwhile
+        self._own_wait = own_wait
         self._attempt_s = attempt_s
         self._roads: dict[tuple[str, str], Road] = {}
         self._transport: Transport | None = None
@@ -103,7 +106,14 @@ class Sender:
         box.road = self._roads.setdefault(destination, Road())
         if self._has_to_wait(box, is_leftover=is_leftover):
             return False
-        self._attempt(box, box.road, batch, destination, student)
+        records = batch.records[len(box.suspects) :]
+        if records:
+            messages = [message(record, student) for record in records]
+            began_s = self._clock()
+            answer = self._post(destination, messages, gives_way=is_leftover)
+            self._follow(answer, box, box.road, batch, self._clock() - began_s)
+        else:
+            self._nothing_behind(box, box.road, batch)
         return True
 
     def reopen_roads(self) -> None:
@@ -122,17 +132,9 @@ class Sender:
         box.due_s = until_s
         return True
 
-    def _attempt(
-        self, box: Box, road: Road, batch: Batch, destination: tuple[str, str], student: str
-    ) -> None:
-        """Send what is behind the suspects in `batch`, and do what follows from the answer."""
+    def _follow(self, answer: Answer, box: Box, road: Road, batch: Batch, took_s: float) -> None:
+        """Do what follows from the answer to what is behind the suspects in `batch`."""
         records = batch.records[len(box.suspects) :]
-        if not records:
-            self._nothing_behind(box, road, batch)
-            return
-        began_s = self._clock()
-        answer = self._post(destination, [message(record, student) for record in records])
-        took_s = self._clock() - began_s
         if answer.outcome is Outcome.ACCEPTED:
             road.accepted(answer, took_s=took_s)
             self._blame(box, batch.records)
@@ -178,14 +180,25 @@ class Sender:
         box.set_aside += 1
         log.warning("an event was set aside: %s", reason)
 
-    def _post(self, destination: tuple[str, str], messages: Sequence[dict[str, object]]) -> Answer:
+    def _post(
+        self,
+        destination: tuple[str, str],
+        messages: Sequence[dict[str, object]],
+        *,
+        gives_way: bool,
+    ) -> Answer:
         if self._transport is None:
             # Both warn when they are imported beside versions they do not like.
             warnings.filterwarnings("ignore", module=r"(requests|urllib3)$")
             from ipynb_telemetry.transport import ATTEMPT_S, Transport  # noqa: PLC0415  # slow
 
             self._transport = Transport(attempt_s=self._attempt_s or ATTEMPT_S)
-        return self._transport.post(*destination, messages, meanwhile=self._meanwhile)
+        return self._transport.post(
+            *destination,
+            messages,
+            meanwhile=self._meanwhile,
+            others_wait=self._own_wait if gives_way else lambda: False,
+        )
 
 
 def _window(road: Road) -> int:

@@ -29,6 +29,7 @@ ATTEMPT_S = 5.0
 """How long one attempt takes at most: the panel promises the truth by then."""
 _CONNECT_S = 2.0
 _LOOK_UP_EVERY_S = 0.1
+_AT_LEAST_S = 1.0  # a server that answers has done so by then
 _CHATTY = {"posthog", "requests", "urllib3"}
 
 
@@ -57,6 +58,7 @@ class Transport:
         messages: Sequence[Mapping[str, Any]],
         *,
         meanwhile: Callable[[], None] = lambda: None,
+        others_wait: Callable[[], bool] = lambda: False,
     ) -> Answer:
         """Make one attempt, at most `attempt_s` long; never raises for a broken network.
 
@@ -65,13 +67,17 @@ class Transport:
             api_key: The project's key there.
             messages: The events as they stand in the request.
             meanwhile: Called several times a second while there is no answer.
+            others_wait: Whether something more urgent waits for the end of this attempt:
+                then it is given up once it has lasted a second.
         """
         # Looking up a name has no timeout, and a host is tried at each of its addresses.
         attempt = _begin(lambda: self._post(host, api_key, messages))
-        give_up_s = time.monotonic() + self._attempt_s
-        while (left_s := give_up_s - time.monotonic()) > 0:
+        began_s = time.monotonic()
+        while (took_s := time.monotonic() - began_s) < self._attempt_s:
+            if took_s >= _AT_LEAST_S and others_wait():
+                break
             try:
-                return attempt.result(min(left_s, _LOOK_UP_EVERY_S))
+                return attempt.result(min(self._attempt_s - took_s, _LOOK_UP_EVERY_S))
             except concurrent.futures.TimeoutError:
                 meanwhile()
         return Answer(Outcome.UNREACHABLE, "no answer")

@@ -603,6 +603,36 @@ def test_a_leftover_goes_where_it_was_captured_for(lesson: Lesson, server: Captu
         assert numbers(server.events) == [7]
 
 
+def test_what_happens_now_does_not_wait_for_a_leftover_whose_server_hangs(
+    begin: Begin, server: CaptureServer
+) -> None:
+    with CaptureServer() as yesterdays:
+        yesterdays.answer = Fault.HANG
+        lesson = begin(clock=time.monotonic, attempt_s=60)
+        a_dead_session(lesson.state_dir, yesterdays.url)
+        lesson.delivery.start()
+        wait_until(lambda: yesterdays.requests)
+
+        lesson.happens(7)
+
+        wait_until(lambda: numbers(server.events) == [7])
+
+
+def test_where_nothing_happens_a_leftover_is_waited_for(
+    begin: Begin, server: CaptureServer
+) -> None:
+    with CaptureServer() as yesterdays:
+        yesterdays.delay_s = 2
+        lesson = begin(clock=time.monotonic)
+        a_dead_session(lesson.state_dir, yesterdays.url)
+
+        lesson.delivery.start()
+
+        wait_until(lambda: numbers(yesterdays.events) == [0, 1, 2])
+        wait_until(lambda: not list(lesson.state_dir.glob("outbox/dead0001*")))
+        assert len(yesterdays.requests) == 1
+
+
 def test_a_leftover_is_reported_until_it_has_gone(lesson: Lesson, server: CaptureServer) -> None:
     a_dead_session(lesson.state_dir, server.url, events=3)
     server.answer = 503
