@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ipynb_telemetry.boundary import log
-from ipynb_telemetry.events import Record, decode, encode, has_a_time
+from ipynb_telemetry.events import BEGINNING, Record, decode, encode, has_a_time
 from ipynb_telemetry.segments import Segment, make_private, segments_in, write_private
 
 MAX_BATCH_EVENTS = 100  # as many as the SDK sends at once by default; 250 took a megabyte more
@@ -219,7 +219,7 @@ def first_batch(lines: Iterable[tuple[bytes, int]], segment: int, max_events: in
     records: list[Record] = []
     size_bytes = end = 0
     for line, line_end in lines:
-        record = decode(line)
+        record = decode(line) or decode(line[line.rfind(BEGINNING) :])
         if record is None:
             log.warning("a damaged line of %d bytes in the outbox was skipped", len(line))
         elif records and (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from ipynb_telemetry.remembered import recall, remember
 from ipynb_telemetry.session import Problem, Session
 from ipynb_telemetry.settings import Roster, Settings
 from ipynb_telemetry.tracking import Tracking
+
+_REST_S = 0.1
 
 
 def setup_telemetry(
@@ -129,8 +132,10 @@ class _Kernel:
         self._settings = new
         self._reruns = 0
         self._shell = frontend.shell()
-        self._delivery = Delivery(new.state_folder, self._on_report)
-        self._lesson = self._begin(new.student)
+        self._panel: Panel | None = None
+        self._cell_ended_s = 0.0
+        self._delivery = Delivery(new.state_folder, self._on_report, cells_run=self._cells_run)
+        self._begin(new.student)
         session = self._lesson.session
         self._tracking = _the_tracking(session)
         self._undo_failures = on_failure(self._show_failure)
@@ -200,19 +205,18 @@ class _Kernel:
             self._panel.close()
         self._undo_failures()
 
-    def _begin(self, student: str, *, earlier_go_on: bool = False) -> _Lesson:
+    def _begin(self, student: str, *, earlier_go_on: bool = False) -> None:
         """A session with its own `sess`, counts and outbox, under `student` if there is one."""
         session = Session(self._settings.notebook_id)
         outbox = Outbox(self._settings.state_folder, session.sess, appended=self._event_waits)
-        lesson = _Lesson(session, outbox, Capture(session, outbox))
-        self._configure(lesson)
+        self._lesson = _Lesson(session, outbox, Capture(session, outbox))
+        self._configure(self._lesson)
         session.offered = recall(self._settings.state_folder)
         session.observe(self._on_student, names="student")
         session.observe(self._on_successor, names="successor")
         self._delivery.serve(outbox, earlier_go_on=earlier_go_on)
         if student or not frontend.can_ask():
             session.take_name(student or session.anonymous_name)
-        return lesson
 
     def _configure(self, lesson: _Lesson) -> None:
         """What a setup cell that is run again may have changed."""
@@ -241,7 +245,7 @@ class _Kernel:
     def _replace_lesson(self, student: str, *, is_the_same_student: bool = False) -> None:
         was = self._lesson.session
         self._end()
-        self._lesson = self._begin(student, earlier_go_on=was.busy)
+        self._begin(student, earlier_go_on=was.busy)
         if is_the_same_student or not student:  # then the student's switch stays
             self._lesson.session.paused = was.paused
         self._tracking.follow(self._lesson.session)
@@ -268,12 +272,19 @@ class _Kernel:
         self._replace_lesson(change.new)
         self._announce_start()
 
+    def _cells_run(self) -> bool:
+        """Whether a student waits for cells now; between two, a kernel rests for an instant."""
+        if self._panel is None:
+            return False
+        return self._lesson.session.busy or time.monotonic() < self._cell_ended_s + _REST_S
+
     def _event_waits(self) -> None:
         self._delivery.wake()
         if self._shell is None:  # no cell whose end could be waited for
             self._delivery.start()
 
     def cell_ended(self) -> None:
+        self._cell_ended_s = time.monotonic()
         self._delivery.finish_earlier()
         self._delivery.start()
         if self._panel is not None:

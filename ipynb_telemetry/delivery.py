@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ipynb_telemetry.adoption import adopt_leftovers
 from ipynb_telemetry.backlog import Backlog
 from ipynb_telemetry.boundary import log, never_into_the_cell, report_failure
+from ipynb_telemetry.flag import Flag
 from ipynb_telemetry.outbox import Outbox
 from ipynb_telemetry.sender import Box, Sender
 
@@ -26,6 +27,7 @@ _ADOPT_EVERY_S = 60.0
 _SETTLE_EVERY_S = 0.5  # an outbox does it once a second; so it is never much later
 _LOOK_UP_EVERY_S = 0.1
 _BREATH_S = 0.05
+_REST_WITHIN_S = 10.0
 _REST_AFTER_FAILURE_S = 60.0
 
 
@@ -56,6 +58,7 @@ class Delivery:
         report: Called from the delivery thread whenever its figures changed.
         clock: Seconds that only grow; handed in by tests that wait for minutes.
         attempt_s: How long one attempt may take; by default what `transport` says.
+        cells_run: Whether a student waits for cells now.
     """
 
     def __init__(
@@ -65,11 +68,19 @@ class Delivery:
         *,
         clock: Callable[[], float] = time.monotonic,
         attempt_s: float | None = None,
+        cells_run: Callable[[], bool] = lambda: False,
     ) -> None:
         self._state_folder = state_folder
+        self._cells_run = cells_run
         self._report = report
         self._clock = clock
-        self._sender = Sender(clock, attempt_s, self._meanwhile, self._own_wait)
+        self._sender = Sender(
+            clock,
+            attempt_s,
+            meanwhile=self._meanwhile,
+            own_wait=self._own_wait,
+            before_import=self._wait_for_a_rest,
+        )
         self._boxes: tuple[Box, ...] = ()
         """The current session's first. Replaced whole: whoever reads it needs no lock."""
         self._current: Box | None = None
@@ -81,8 +92,8 @@ class Delivery:
         self._next_adoption_s = 0.0
         self._next_settling_s = math.inf
         self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
+        self._wake = Flag()
+        self._stopping = Flag()
         self._stop_by_s = math.inf
         self._lock = threading.Lock()  # for replacing `_boxes` and `_thread`
 
@@ -120,8 +131,7 @@ class Delivery:
 
     def wake(self) -> None:
         """There may be something to send. Cheap: called for each event."""
-        if not self._wake.is_set():
-            self._wake.set()
+        self._wake.set()
 
     def stop(self, *, deadline_s: float = SHUTDOWN_S) -> None:
         """Send what can be sent within `deadline_s`; the rest stays for the next session."""
@@ -147,6 +157,15 @@ class Delivery:
             next_s = max(next_s, time.monotonic() - CREDIT_S) + BETWEEN_S
             self._round()
         self._close()
+
+    def _wait_for_a_rest(self) -> None:
+        """Let cells end that run one after the other: importing the SDK would slow them.
+
+        It is a fifth of a second of Python, once; after ten seconds little beside what has run.
+        """
+        until_s = time.monotonic() + _REST_WITHIN_S
+        while self._cells_run() and time.monotonic() < until_s and not self._gather(GATHER_S):
+            pass
 
     def _gather(self, wait_s: float) -> bool:
         """Let more events come; whether it is time to stop."""

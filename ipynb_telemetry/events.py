@@ -36,6 +36,9 @@ UNNAMED = "(your name)"
 AS_IT_CAME = "as_it_came"
 """True in the record of an event that somebody has sent to us: nothing is added to it."""
 
+BEGINNING = b'{"host":'
+"""How each line begins: a whole one can be found behind a damaged one that has lost its end."""
+
 Record: TypeAlias = dict[str, Any]
 """An event as it waits: host, api_key, event, uuid, timestamp, student, properties.
 

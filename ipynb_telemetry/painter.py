@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from ipynb_telemetry.boundary import never_into_the_cell
+from ipynb_telemetry.flag import Flag
 
 FRAME_S = 0.1  # a front end drops what comes much faster, the student's own output with it
 CALM_S = 0.25
@@ -27,8 +28,8 @@ class Painter:
 
     def __init__(self, draw: Callable[[], None]) -> None:
         self._draw = draw
-        self._changed = threading.Event()
-        self._stopped = threading.Event()
+        self._changed = Flag()
+        self._stopped = Flag()
         self._drawing = threading.Lock()
         self._last_s = 0.0
         self._planned_s = 0.0
@@ -43,8 +44,7 @@ class Painter:
 
     def request(self) -> None:
         """Something has changed. Cheap: called for each event, from any thread."""
-        if not self._changed.is_set():
-            self._changed.set()
+        self._changed.set()
 
     @never_into_the_cell
     def draw_now(self, *, at_once: bool = False) -> None:

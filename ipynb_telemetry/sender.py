@@ -65,18 +65,22 @@ class Sender:
         attempt_s: How long one attempt may take; None: what `transport` says.
         meanwhile: Called several times a second while an answer is waited for.
         own_wait: Whether the current session has events that came during a leftover's attempt.
+        before_import: Called once, before the SDK is imported, which slows what runs.
     """
 
     def __init__(
         self,
         clock: Callable[[], float],
         attempt_s: float | None,
+        *,
         meanwhile: Callable[[], None] = lambda: None,
         own_wait: Callable[[], bool] = lambda: False,
+        before_import: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._meanwhile = meanwhile
         self._own_wait = own_wait
+        self._before_import = before_import
         self._attempt_s = attempt_s
         self._roads: dict[tuple[str, str], Road] = {}
         self._transport: Transport | None = None
@@ -188,6 +192,7 @@ class Sender:
         gives_way: bool,
     ) -> Answer:
         if self._transport is None:
+            self._before_import()
             # Both warn when they are imported beside versions they do not like.
             warnings.filterwarnings("ignore", module=r"(requests|urllib3)$")
             from ipynb_telemetry.transport import ATTEMPT_S, Transport  # noqa: PLC0415  # slow

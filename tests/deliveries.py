@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,16 @@ class Lesson:
     student: str | None = "SARA"
     attempt_s: float | None = None
     clock: Any = field(default_factory=Clock)
+    cells_run: Callable[[], bool] = lambda: False
     reports: list[Report] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.delivery = Delivery(
-            self.state_dir, self.reports.append, clock=self.clock, attempt_s=self.attempt_s
+            self.state_dir,
+            self.reports.append,
+            clock=self.clock,
+            attempt_s=self.attempt_s,
+            cells_run=self.cells_run,
         )
         self.outbox = self.begin(self.sess, self.student)
 

@@ -19,6 +19,7 @@ from deliveries import KEY, SESS, SOON_S, Lesson, a_dead_session, numbers, run_p
 from kept_events import kept_events
 from waiting import wait_until
 
+from ipynb_telemetry import delivery
 from ipynb_telemetry.backlog import MAX_BATCH_EVENTS
 from ipynb_telemetry.delivery import BETWEEN_S, CREDIT_S, GATHER_S, Delivery, Report
 from ipynb_telemetry.outbox import Outbox
@@ -85,6 +86,67 @@ def test_events_leave_in_batches_under_load(lesson: Lesson, server: CaptureServe
 
     wait_until(lambda: numbers(server.events) == list(range(101)))
     assert len(server.requests) == 2
+
+
+class Cells:
+    """Says whether cells run, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.run, self.asked = True, 0
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return self.run
+
+
+def test_the_sdk_is_not_imported_while_cells_run(begin: Begin, server: CaptureServer) -> None:
+    cells = Cells()
+    lesson = begin(cells_run=cells)
+    lesson.delivery.start()
+    lesson.happens(1)
+    wait_until(lambda: cells.asked > 2)
+    assert server.connections == 0
+
+    cells.run = False
+
+    wait_until(lambda: numbers(server.events) == [1])
+
+
+def test_once_it_is_imported_cells_that_run_keep_nothing_waiting(
+    begin: Begin, server: CaptureServer
+) -> None:
+    cells = Cells()
+    cells.run = False
+    lesson = begin(cells_run=cells)
+    lesson.delivery.start()
+    lesson.happens(1)
+    wait_until(lambda: numbers(server.events) == [1])
+
+    cells.run = True
+    lesson.happens(2)
+
+    wait_until(lambda: numbers(server.events) == [1, 2])
+
+
+def test_cells_that_run_do_not_keep_the_end_waiting(begin: Begin, server: CaptureServer) -> None:
+    lesson = begin(cells_run=lambda: True)
+    lesson.delivery.start()
+    lesson.happens(1)
+
+    lesson.delivery.stop(deadline_s=30)
+
+    assert numbers(server.events) == [1]
+
+
+def test_cells_that_run_for_long_do_not_keep_events_waiting_for_ever(
+    begin: Begin, server: CaptureServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_REST_WITHIN_S", 0.2)
+    lesson = begin(cells_run=lambda: True)
+    lesson.delivery.start()
+    lesson.happens(1)
+
+    wait_until(lambda: numbers(server.events) == [1])
 
 
 def _is_past(moment_s: float) -> bool:

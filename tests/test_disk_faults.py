@@ -320,10 +320,12 @@ _number = 0
 # IPython can show on Python 3.11.
 ENDLESS_CALLS = """
 try:
-    while True:
+    for _ in range(500):  # as many as can be sent, however late the interrupt comes
         _number += 1
         _cell("exercise_1", str(_number))
         os.write(_file, b"%d\\n" % _number)  # it has returned
+    while True:
+        pass
 except KeyboardInterrupt:
     print("interrupted")
 """

@@ -57,6 +57,18 @@ def test_the_first_cell_says_where_it_runs_and_is_itself_tracked(
     assert end["properties"]["ok"] is True
 
 
+def test_what_runs_right_after_it_is_not_slowed_by_the_import_of_the_sdk(
+    kernel: Kernel, server: CaptureServer
+) -> None:
+    work = "import sys, threading\n_ = threading.Event().wait(0.5)\n'posthog' in sys.modules"
+    cells = [kernel.begin(code) for code in (SETUP_CELL, work, work)]  # as 'Run all' does it
+
+    ran = [kernel.finish(cell) for cell in cells]
+
+    assert [cell.results for cell in ran[1:]] == [["False"], ["False"]]
+    wait_until(lambda: len(server.events) == 1, timeout_s=30)
+
+
 def test_set_up_in_a_start_up_file_it_follows_the_cells_from_the_first(
     new_kernel: NewKernel, server: CaptureServer, tmp_path: Path
 ) -> None:

@@ -135,6 +135,18 @@ def test_a_file_of_damaged_lines_alone_is_done_with(box: Outbox, state_dir: Path
     assert left.remove()
 
 
+def test_a_line_before_which_the_end_of_another_was_damaged_is_sent(
+    box: Outbox, state_dir: Path
+) -> None:
+    append(box, 3)
+    file = only_file(state_dir)
+    end_of_first = file.read_bytes().index(b"\n")
+
+    overwrite(file, end_of_first - 5, bytes(6))
+
+    assert numbers(deliver_all(adopted(state_dir, box))) == [1, 2]
+
+
 @settings(max_examples=40)
 @given(damages=st.lists(st.tuples(st.integers(0, 3_000), st.binary(max_size=60)), max_size=4))
 def test_lines_that_are_not_damaged_are_all_sent(

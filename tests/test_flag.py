@@ -1,0 +1,103 @@
+"""The flag: as an event of `threading`, and never left locked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+from ipynb_telemetry.flag import Flag
+
+
+def test_it_is_set_until_it_is_cleared() -> None:
+    flag = Flag()
+    assert not flag.is_set()
+
+    flag.set()
+    flag.set()
+    assert flag.is_set()
+    assert flag.wait()
+    assert flag.is_set()
+
+    flag.clear()
+    assert not flag.is_set()
+
+
+def test_who_waits_for_nothing_goes_on_after_a_while() -> None:
+    assert not Flag().wait(0.01)
+
+
+def test_it_wakes_who_waits_in_another_thread() -> None:
+    flag, awake = Flag(), threading.Event()
+
+    def wait_for_it() -> None:
+        if flag.wait():
+            awake.set()
+
+    waiting = threading.Thread(target=wait_for_it, daemon=True)
+    waiting.start()
+
+    flag.set()
+
+    assert awake.wait(10)
+
+
+def test_set_by_many_threads_at_once_one_clear_is_enough() -> None:
+    flag, ready = Flag(), threading.Barrier(8)
+
+    def set_it() -> None:
+        ready.wait()
+        flag.set()
+
+    threads = [threading.Thread(target=set_it) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    flag.clear()
+
+    assert not flag.is_set()
+
+
+INTERRUPTED = """
+import os, signal, threading
+from ipynb_telemetry.flag import Flag
+
+flag, may_come = Flag(), False
+
+def interrupt():
+    global may_come
+    interrupts = 0
+    while interrupts < 3_000:
+        threading.Event().wait(0.0002)
+        if may_come:
+            may_come = False
+            interrupts += 1
+            os.kill(os.getpid(), signal.SIGINT)
+
+interrupting = threading.Thread(target=interrupt)
+interrupting.start()
+while interrupting.is_alive():
+    try:
+        may_come = True
+        while interrupting.is_alive():
+            flag.set()
+            flag.clear()
+    except KeyboardInterrupt:
+        pass
+flag.set()
+print(flag.wait(1))
+"""
+
+
+def test_an_interrupt_at_any_moment_does_not_leave_it_locked() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert ran.stdout == "True\n"
