@@ -64,26 +64,30 @@ INTERRUPTED = """
 import os, signal, threading
 from ipynb_telemetry.flag import Flag
 
-flag, may_come = Flag(), False
+flag, may_come, is_over = Flag(), False, False
 
 def interrupt():
-    global may_come
+    global may_come, is_over
     interrupts = 0
-    while interrupts < 3_000:
+    while interrupts < 300:
         threading.Event().wait(0.0002)
         if may_come:
             may_come = False
             interrupts += 1
             os.kill(os.getpid(), signal.SIGINT)
+    is_over = True
 
-interrupting = threading.Thread(target=interrupt)
-interrupting.start()
-while interrupting.is_alive():
+def set_and_clear():
+    global may_come
+    may_come = True
+    while not is_over:
+        flag.set()
+        flag.clear()
+
+threading.Thread(target=interrupt).start()
+while not is_over:
     try:
-        may_come = True
-        while interrupting.is_alive():
-            flag.set()
-            flag.clear()
+        set_and_clear()
     except KeyboardInterrupt:
         pass
 flag.set()
