@@ -68,13 +68,13 @@ flag, may_come, is_over = Flag(), False, False
 
 def interrupt():
     global may_come, is_over
-    interrupts = 0
-    while interrupts < 300:
-        threading.Event().wait(0.0002)
-        if may_come:
-            may_come = False
-            interrupts += 1
-            os.kill(os.getpid(), signal.SIGINT)
+    while not may_come:
+        pass
+    for _ in range(300):
+        may_come = False
+        os.kill(os.getpid(), signal.SIGINT)
+        while not may_come:  # the one before has not been met yet
+            threading.Event().wait(0.0002)
     is_over = True
 
 def set_and_clear():
