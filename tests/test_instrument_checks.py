@@ -105,6 +105,7 @@ def test_a_test_function_that_cannot_be_decorated_is_said(source: str) -> None:
         "x = 2 *\n@tracked_test('mine')\ndef test_sum(): pass",
         "x = 2 *\ntext = '''\ndef test_sum(): pass\n'''",
         "x = 2 *\nclass A:\n    def test_sum(self): pass",
+        "class A(unittest.TestCase):\n    def test_sum(self):\n        self.assertEqual(1, 1)",
     ],
 )
 def test_what_is_decorated_or_no_test_function_is_not_said(source: str) -> None:
