@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ipynb_telemetry import ownership
 from ipynb_telemetry.boundary import log
 from ipynb_telemetry.events import BEGINNING, Record, decode, encode, has_a_time
 from ipynb_telemetry.segments import Segment, make_private, segments_in, write_private
@@ -23,12 +24,22 @@ _STUDENT_FILE = "student"
 _ACKNOWLEDGED_FILE = "acknowledged"
 
 
+class Line(NamedTuple):
+    """An event as it waits, which may be damaged."""
+
+    text: bytes
+    segment: int
+    """The number of the segment that it is in; 0: it is in memory alone."""
+    end: int
+    """The byte after it; in memory: the `seq` after its own."""
+
+
 class Batch(NamedTuple):
     """Events of one destination, in order, and where in the folder they end."""
 
     records: tuple[Record, ...]
     segment: int
-    """The segment's number; 0: they are in memory alone."""
+    """The number of the segment in which they end; 0: they are in memory alone."""
     end: int
     """The byte after the last of them; in memory: the `seq` after the last of them."""
 
@@ -55,21 +66,31 @@ class Backlog:
         """How far the server has said yes: a segment's number and a byte in it."""
         return self._acknowledged.place
 
-    def next_batch(self, max_events: int = MAX_BATCH_EVENTS) -> Batch | None:
-        """The next events for one destination, or None when nothing waits."""
+    def next_batch(self, max_events: int = MAX_BATCH_EVENTS, *, behind: int = 0) -> Batch | None:
+        """The next events for one destination, or None when nothing waits.
+
+        Args:
+            max_events: How many at most.
+            behind: So many come before these, and count for no limit.
+        """
+        batch = first_batch(self._lines(), max_events, behind=behind)
+        if batch.end and not batch.records:  # nothing but damaged lines
+            self._acknowledged.place = (batch.segment, batch.end)
+        return batch if batch.records else None
+
+    def _lines(self) -> Iterator[Line]:
+        """What waits, in order, as far as it can be read now."""
         for segment in tuple(self.segments):
             if (start := self._acknowledged.offset_in(segment)) is None:
                 continue
             try:
-                batch = first_batch(segment.lines(start), segment.number, max_events)
+                for line, end in segment.lines(start):
+                    yield Line(line, segment.number, end)
             except OSError as failure:  # not passed over: what it holds comes first
                 log.warning("a file of the outbox cannot be read now: %s", failure)
-                return None
-            if batch.records:
-                return batch
-            if batch.end:  # nothing but damaged lines
-                self._acknowledged.place = (segment.number, batch.end)
-        return None
+                return
+            if not segment.complete:  # half a line at its end may be a whole one by now
+                return
 
     def waiting(self) -> int:
         """How many lines wait on disk; reads them all."""
@@ -131,14 +152,20 @@ class Backlog:
         self.settle()
         if self._unkept or not all(map(self._is_done, self.segments)):
             return False
-        self.close()
+        self.close_files()
         self.segments.clear()
         if self.folder.exists():
             self._delete_files()
         return True
 
     def close(self) -> None:
-        """Let go of the files; they stay for whoever adopts them."""
+        """Let go of the files; they stay for whoever adopts them, this process too."""
+        self.close_files()
+        nobodys = ownership.folder_name(self.sess, ownership.Owner.nobody())
+        with contextlib.suppress(OSError):  # there are none; or it is left when we are dead
+            self.folder.rename(self.folder.with_name(nobodys))
+
+    def close_files(self) -> None:
         for segment in self.segments:
             segment.close()
 
@@ -205,34 +232,44 @@ class _Acknowledged:
         return number, offset if is_possible else 0
 
 
-def first_batch(lines: Iterable[tuple[bytes, int]], segment: int, max_events: int) -> Batch:
+def first_batch(lines: Iterable[Line], max_events: int, *, behind: int = 0) -> Batch:
     """The first events of `lines` that go to one destination, or that cannot go anywhere.
 
     Args:
-        lines: Each with where it ends. One that is damaged costs itself alone.
-        segment: The number of the segment that they are in.
+        lines: One that is damaged costs itself alone.
         max_events: How many at most.
+        behind: So many come before these, and count for no limit.
 
     Returns:
         No records where there are no lines, or nothing but damaged ones.
     """
     records: list[Record] = []
-    size_bytes = end = 0
-    for line, line_end in lines:
-        record = decode(line) or decode(line[line.rfind(BEGINNING) :])
+    size_bytes = segment = end = 0
+    for line in lines:
+        record = decode(line.text) or _whole_at_the_end(line.text)
+        counted = len(records) - behind
         if record is None:
-            log.warning("a damaged line of %d bytes in the outbox was skipped", len(line))
-        elif records and (
-            _group(record) != _group(records[0])
-            or len(records) == max_events
-            or size_bytes + len(line) > MAX_BATCH_BYTES
+            log.warning("a damaged line of %d bytes in the outbox was skipped", len(line.text))
+        elif (
+            (records and _group(record) != _group(records[0]))
+            or counted == max_events
+            or (counted > 0 and size_bytes + len(line.text) > MAX_BATCH_BYTES)
         ):
             break
         else:
             records.append(record)
-            size_bytes += len(line)
-        end = line_end
+            size_bytes += len(line.text) if counted >= 0 else 0
+        segment, end = line.segment, line.end
     return Batch(tuple(records), segment, end)
+
+
+def _whole_at_the_end(line: bytes) -> Record | None:
+    """The event behind one that was damaged so that it has lost its end."""
+    at = len(line)
+    while (at := line.rfind(BEGINNING, 0, at)) > 0:  # also within an event's own properties
+        if (record := decode(line[at:])) is not None:
+            return record
+    return None
 
 
 def _group(record: Record) -> tuple[str | None, str | None, bool]:

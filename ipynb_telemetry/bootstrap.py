@@ -131,6 +131,8 @@ class _Kernel:
     def __init__(self, new: Settings) -> None:
         self._settings = new
         self._reruns = 0
+        self._destination: tuple[str, str] | None = None
+        """Where this session's events go; None while that was never known."""
         self._shell = frontend.shell()
         self._panel: Panel | None = None
         self._cell_ended_s = 0.0
@@ -161,8 +163,8 @@ class _Kernel:
         session = self._lesson.session
         is_another_student = new.student not in ("", old.student, session.student)
         if old.notebook_id != new.notebook_id or (is_another_student and session.student):
-            self._replace_lesson(new.student)
-        elif old.destination and new.destination not in (None, old.destination):
+            self._replace_lesson(new.student, is_the_same_student=not is_another_student)
+        elif self._destination and new.destination not in (None, self._destination):
             # A server counts on `seq` without gaps, and must not wait for what is another's.
             self._replace_lesson(new.student or session.student, is_the_same_student=True)
         else:
@@ -207,7 +209,7 @@ class _Kernel:
 
     def _begin(self, student: str, *, earlier_go_on: bool = False) -> None:
         """A session with its own `sess`, counts and outbox, under `student` if there is one."""
-        session = Session(self._settings.notebook_id)
+        session, self._destination = Session(self._settings.notebook_id), None
         outbox = Outbox(self._settings.state_folder, session.sess, appended=self._event_waits)
         self._lesson = _Lesson(session, outbox, Capture(session, outbox))
         self._configure(self._lesson)
@@ -230,6 +232,7 @@ class _Kernel:
         session.notes = list(new.notes)
         capture.configure(host=new.host, api_key=new.api_key, send_code=new.send_code)
         lesson.outbox.destination = new.destination
+        self._destination = new.destination or self._destination
 
     def _end(self) -> None:
         """Let the session go out under its own name; it is never given to another student.
@@ -246,7 +249,7 @@ class _Kernel:
         was = self._lesson.session
         self._end()
         self._begin(student, earlier_go_on=was.busy)
-        if is_the_same_student or not student:  # then the student's switch stays
+        if is_the_same_student:  # then the student's switch stays
             self._lesson.session.paused = was.paused
         self._tracking.follow(self._lesson.session)
         inject({"STUDENT_NAME": self._lesson.session.student})

@@ -31,7 +31,7 @@ class Capture:
         self._session, self._outbox = session, outbox
         self._version = events.version()
         self._latest: deque[bytes] = deque(maxlen=SHOWN_EVENTS)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.configure(host=None, api_key=None, send_code=True)
         session.observe(self._on_happening, names="latest")
         session.observe(self._on_student, names="student")
@@ -58,7 +58,7 @@ class Capture:
     def latest_messages(self) -> list[dict[str, Any]]:
         """The last events exactly as they are sent, newest first."""
         student = self._outbox.student or events.UNNAMED
-        return [events.message(json.loads(line), student) for line in reversed(self._latest)]
+        return [events.message(json.loads(line), student) for line in reversed(tuple(self._latest))]
 
     @never_into_the_cell
     def _on_happening(self, change: Bunch) -> None:

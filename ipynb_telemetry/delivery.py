@@ -95,7 +95,7 @@ class Delivery:
         self._wake = Flag()
         self._stopping = Flag()
         self._stop_by_s = math.inf
-        self._lock = threading.Lock()  # for replacing `_boxes` and `_thread`
+        self._lock = threading.RLock()  # for replacing `_boxes` and `_thread`
 
     def serve(self, outbox: Outbox, *, earlier_go_on: bool = False) -> None:
         """From now on `outbox` is the current session's.
@@ -140,6 +140,8 @@ class Delivery:
         self._wake.set()
         if self._thread is not None and self._is_started():
             self._thread.join(deadline_s)
+        else:
+            self._close()
 
     def _is_started(self) -> bool:
         # Not "is not None": an interrupt may have come before the thread began.
@@ -256,10 +258,15 @@ class Delivery:
         """Of the current session's events, those made by now can go out in this round."""
         self._sent_until = self._events_made()
 
-    def _own_wait(self) -> bool:
-        """Whether the current session waits for the end of a leftover's attempt."""
-        is_named = self._current is not None and bool(self._current.content.student)
-        return is_named and self._events_made() > self._sent_until
+    def _own_wait(self, destination: tuple[str, str]) -> bool:
+        """Whether the current session waits for the end of a leftover's attempt there.
+
+        Not where its own go to the same server: that is as slow for them.
+        """
+        if self._current is None or not self._current.content.student:
+            return False
+        goes_elsewhere = self._current.content.destination not in (None, destination)
+        return goes_elsewhere and self._events_made() > self._sent_until
 
     def _can_wait(self, box: Box) -> bool:
         """Whether all that `box` holds came during this round: one by one it costs more."""

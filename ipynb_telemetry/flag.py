@@ -15,26 +15,28 @@ class Flag:
     """As `threading.Event`; any thread may call any of it."""
 
     def __init__(self) -> None:
-        self._raised: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_set = False
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def is_set(self) -> bool:
-        return not self._raised.empty()
+        return self._is_set
 
     def set(self) -> None:
         """Raise it. Cheap: called for each event."""
-        if self._raised.empty():
-            self._raised.put(None)
+        self._is_set = True  # first: who is woken looks at it
+        if self._wakes.empty():
+            self._wakes.put(None)
 
     def clear(self) -> None:
+        """Lower it: to be done before one looks for what it was raised for."""
         with contextlib.suppress(queue.Empty):
-            while True:  # two threads may have raised it at once
-                self._raised.get_nowait()
+            while True:
+                self._wakes.get_nowait()
+        self._is_set = False  # last: a wake that is left over costs one look, a lost one all
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Return when it is raised, or after so long; whether it is."""
-        try:
-            self._raised.get(timeout=timeout_s)
-        except queue.Empty:
-            return False
-        self._raised.put(None)
-        return True
+        """Return when it is raised, or after so long, or now and then before; whether it is."""
+        if not self._is_set:
+            with contextlib.suppress(queue.Empty):
+                self._wakes.get(timeout=timeout_s)
+        return self._is_set

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ipynb_telemetry import ownership
-from ipynb_telemetry.backlog import MAX_BATCH_EVENTS, Backlog, Batch, first_batch
+from ipynb_telemetry.backlog import MAX_BATCH_EVENTS, Backlog, Batch, Line, first_batch
 from ipynb_telemetry.boundary import log
 from ipynb_telemetry.events import Record, encode, numbered
 from ipynb_telemetry.segments import Segment, append_whole, close_quietly, make_private
@@ -41,12 +41,6 @@ class _Tail(NamedTuple):
     size_bytes: int
     seq: int
     """The number of the next event."""
-
-
-class _InMemory(NamedTuple):
-    line: bytes
-    end: int
-    """The `seq` after its own."""
 
 
 class Outbox:
@@ -78,12 +72,12 @@ class Outbox:
         self._backlog = Backlog(folder, state_folder / "set-aside")
         self._appended = appended
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._tail = _Tail(-1, 0, 0, 0)
         self._in_doubt = 0
         """Length of a line whose append may have been interrupted."""
         self._last_segment = 0
-        self._memory: deque[_InMemory] = deque()
+        self._memory: deque[Line] = deque()
         self._failure = ""
         self._name_waits = False
         self._is_synced = True
@@ -114,16 +108,18 @@ class Outbox:
         """
         record["properties"].pop("seq", None)
         line = encode(record)  # without the lock: it may call a student's own __str__
-        with self._lock:
-            self._settle_doubt()
-            seq = self._tail.seq
-            line = numbered(line, seq)
-            self._in_doubt = len(line)
-            if self._memory or not self._try_disk(self._write, line, seq + 1):
-                self._memory.append(_InMemory(line, seq + 1))
-                self._tail = self._tail._replace(seq=seq + 1)
-            self._in_doubt = 0
-        self._appended()
+        try:
+            with self._lock:
+                self._settle_doubt()
+                seq = self._tail.seq
+                line = numbered(line, seq)
+                self._in_doubt = len(line)
+                if self._memory or not self._try_disk(self._write, line, seq + 1):
+                    self._memory.append(Line(line, 0, seq + 1))
+                    self._tail = self._tail._replace(seq=seq + 1)
+                self._in_doubt = 0
+        finally:
+            self._appended()  # also where an interrupt has come after the event was kept
         return line
 
     def give_name(self, student: str) -> None:
@@ -138,14 +134,14 @@ class Outbox:
             self._keep_name()
         self._appended()
 
-    def next_batch(self, max_events: int = MAX_BATCH_EVENTS) -> Batch | None:
-        """The next events for one destination, or None when nothing waits."""
-        if batch := self._backlog.next_batch(max_events):
+    def next_batch(self, max_events: int = MAX_BATCH_EVENTS, *, behind: int = 0) -> Batch | None:
+        """As `Backlog.next_batch`; what is in memory alone comes last."""
+        if batch := self._backlog.next_batch(max_events, behind=behind):
             return batch
         with self._lock:
             self._settle_doubt()
-            first = list(islice(self._memory, max_events))
-        return first_batch(first, 0, max_events) if first else None
+            first = list(islice(self._memory, behind + max_events))
+        return first_batch(first, max_events, behind=behind) if first else None
 
     def acknowledge(self, batch: Batch) -> None:
         """The server has said yes to `batch`: forget it."""
@@ -205,7 +201,7 @@ class Outbox:
     def close_in_child(self) -> None:
         """In a forked child: let go of the parent's files, without its lock."""
         self._close_descriptors()
-        self._backlog.close()
+        self._backlog.close_files()
 
     def _write(self, line: bytes, next_seq: int) -> None:
         if not self._is_as_we_left_it() or self._tail.size_bytes > MAX_SEGMENT_BYTES:
@@ -280,7 +276,7 @@ class Outbox:
                     return
 
     def _write_oldest(self) -> None:
-        self._write(self._memory[0].line, self._tail.seq)
+        self._write(self._memory[0].text, self._tail.seq)
         self._memory.popleft()
 
     def _sync(self) -> None:

@@ -14,6 +14,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+_NOBODY = 0
 SILENCE_S = 24 * 3600
 """A folder that its owner, on another computer, has not touched for so long is nobody's."""
 
@@ -41,6 +42,11 @@ class Owner:
         pid = os.getpid()
         return cls(_machine(), _boot(), pid, _started(pid))
 
+    @classmethod
+    def nobody(cls) -> Owner:
+        """Stands where a process has let go of a folder: any other may have it at once."""
+        return cls(_machine(), _boot(), _NOBODY, "0")
+
 
 def folder_name(sess: str, owner: Owner) -> str:
     return f"{sess}.{owner}"
@@ -59,6 +65,8 @@ def is_dead(owner: Owner, folder: Path, *, now_s: float) -> bool:
         OSError: That could not be found out.
     """
     me = Owner.this_process()
+    if owner.pid == _NOBODY:
+        return True
     if owner.machine != me.machine:
         return now_s - folder.stat().st_mtime > SILENCE_S
     if owner.boot != me.boot:

@@ -30,7 +30,7 @@ class Painter:
         self._draw = draw
         self._changed = Flag()
         self._stopped = Flag()
-        self._drawing = threading.Lock()
+        self._drawing = threading.RLock()
         self._last_s = 0.0
         self._planned_s = 0.0
         self._thread: threading.Thread | None = None
@@ -104,7 +104,11 @@ class Painter:
             if self._changed.is_set():
                 self._changed.clear()  # first: what changes while drawing is drawn next time
                 self._last_s = time.monotonic()
-                self._draw()
+                try:
+                    self._draw()
+                except KeyboardInterrupt:
+                    self._changed.set()
+                    raise
 
 
 def call_later(delay_s: float, act: Callable[[], None]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -43,7 +45,9 @@ class Panel:
         self._details: Literal["", "exercises", "sent"] = ""
         self._settling = False
         self._typed_s = 0.0
-        self._taking = threading.Lock()
+        self._taking = threading.RLock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The main thread's, once a cell has ended there."""
         self._session = session
         self.painter = Painter(self._draw)
         self._build()
@@ -79,6 +83,8 @@ class Panel:
     @never_into_the_cell
     def cell_ended(self) -> None:
         """On the kernel's main thread, after each cell: there every front end redraws."""
+        with contextlib.suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop()
         if frontend.draws_on_main_thread_alone():  # a long cell may follow at once
             self.painter.draw_now(at_once=True)
         else:
@@ -248,7 +254,21 @@ class Panel:
         _show(self._cancel, purpose != "name")
         _show(self._answers, is_on and question is not None)
         _show(self._exercises, named)
-        _send_again()
+        self._send_again()
+
+    @never_into_the_cell
+    def _send_again(self) -> None:
+        """Say once more, on the main thread, what a background thread has written.
+
+        Colab does not draw what comes from a background thread.
+        """
+        if _on_main_thread():
+            while _written_in_background:
+                widget, name = _written_in_background.pop()
+                widget.send_state(name)
+        elif self._loop is not None and frontend.draws_on_main_thread_alone():
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._send_again)
 
     def _line_html(self, purpose: Purpose | None, question: Question | None) -> str:
         if question is not None:
@@ -286,17 +306,6 @@ def _set(widget: widgets.Widget, **traits: object) -> None:
 
 def _on_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
-
-
-def _send_again() -> None:
-    """Say once more, on the main thread, what a background thread has written.
-
-    Colab does not draw what comes from a background thread.
-    """
-    if _on_main_thread():
-        while _written_in_background:
-            widget, name = _written_in_background.pop()
-            widget.send_state(name)
 
 
 _written_in_background: set[tuple[widgets.Widget, str]] = set()

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ipynb_telemetry.answers import Answer, Outcome
@@ -64,7 +65,8 @@ class Sender:
         clock: Seconds that only grow.
         attempt_s: How long one attempt may take; None: what `transport` says.
         meanwhile: Called several times a second while an answer is waited for.
-        own_wait: Whether the current session has events that came during a leftover's attempt.
+        own_wait: Whether the current session has events that came during a leftover's attempt
+            and go elsewhere than to the destination that is given.
         before_import: Called once, before the SDK is imported, which slows what runs.
     """
 
@@ -74,7 +76,7 @@ class Sender:
         attempt_s: float | None,
         *,
         meanwhile: Callable[[], None] = lambda: None,
-        own_wait: Callable[[], bool] = lambda: False,
+        own_wait: Callable[[tuple[str, str]], bool] = lambda _: False,
         before_import: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
@@ -97,7 +99,7 @@ class Sender:
         if not student or self._has_to_wait(box, is_leftover=is_leftover):
             return False
         at_most = box.road.max_events if box.road else MAX_BATCH_EVENTS
-        batch = box.content.next_batch(len(box.suspects) + at_most)
+        batch = box.content.next_batch(at_most, behind=len(box.suspects))
         box.empty = batch is None
         if batch is None:
             return False
@@ -112,9 +114,15 @@ class Sender:
             return False
         records = batch.records[len(box.suspects) :]
         if records:
+            transport = self._ready_transport()
             messages = [message(record, student) for record in records]
             began_s = self._clock()
-            answer = self._post(destination, messages, gives_way=is_leftover)
+            answer = transport.post(
+                *destination,
+                messages,
+                meanwhile=self._meanwhile,
+                others_wait=partial(self._own_wait, destination) if is_leftover else _never,
+            )
             self._follow(answer, box, box.road, batch, self._clock() - began_s)
         else:
             self._nothing_behind(box, box.road, batch)
@@ -184,13 +192,7 @@ class Sender:
         box.set_aside += 1
         log.warning("an event was set aside: %s", reason)
 
-    def _post(
-        self,
-        destination: tuple[str, str],
-        messages: Sequence[dict[str, object]],
-        *,
-        gives_way: bool,
-    ) -> Answer:
+    def _ready_transport(self) -> Transport:
         if self._transport is None:
             self._before_import()
             # Both warn when they are imported beside versions they do not like.
@@ -198,12 +200,11 @@ class Sender:
             from ipynb_telemetry.transport import ATTEMPT_S, Transport  # noqa: PLC0415  # slow
 
             self._transport = Transport(attempt_s=self._attempt_s or ATTEMPT_S)
-        return self._transport.post(
-            *destination,
-            messages,
-            meanwhile=self._meanwhile,
-            others_wait=self._own_wait if gives_way else lambda: False,
-        )
+        return self._transport
+
+
+def _never() -> bool:
+    return False
 
 
 def _window(road: Road) -> int:

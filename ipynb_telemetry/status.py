@@ -97,6 +97,8 @@ def _offline(session: Session) -> str:
     host, problem = host_name(session.host), session.problem
     if problem is not None and problem.outcome == "INTERCEPTED":
         return f"Something else answers in place of {host}: a Wi-Fi login page? {text}"
+    if problem is not None and problem.outcome == "CONTENT_REFUSED":
+        return f"{host} refuses what it gets just now. {_safe(session)} and will be sent again."
     if problem is not None and problem.outcome == "UNTRUSTED":
         return f"{host}: {problem.reason}. Is this computer's clock right? {text}"
     return text

@@ -15,11 +15,21 @@ from typing import Any, TypeAlias
 
 import pytest
 from capture_server import SELF_SIGNED, CaptureServer, Event, Fault
-from deliveries import KEY, SESS, SOON_S, Lesson, a_dead_session, numbers, run_python, set_aside
+from deliveries import (
+    KEY,
+    SESS,
+    SOON_S,
+    Clock,
+    Lesson,
+    a_dead_session,
+    numbers,
+    run_python,
+    set_aside,
+)
 from kept_events import kept_events
 from waiting import wait_until
 
-from ipynb_telemetry import delivery
+from ipynb_telemetry import delivery, outbox
 from ipynb_telemetry.backlog import MAX_BATCH_EVENTS
 from ipynb_telemetry.delivery import BETWEEN_S, CREDIT_S, GATHER_S, Delivery, Report
 from ipynb_telemetry.outbox import Outbox
@@ -110,6 +120,27 @@ def test_the_sdk_is_not_imported_while_cells_run(begin: Begin, server: CaptureSe
     cells.run = False
 
     wait_until(lambda: numbers(server.events) == [1])
+
+
+def test_the_time_that_cells_run_counts_for_no_attempt(begin: Begin, server: CaptureServer) -> None:
+    clock = Clock()
+
+    def cells_run() -> bool:
+        clock.now_s += 5
+        return clock.now_s < 1_060
+
+    server.answer = 503
+    lesson = begin(clock=clock, cells_run=cells_run)
+    for number in range(20):
+        lesson.happens(number)
+    lesson.delivery.start()
+    wait_until(lambda: lesson.report.outcome == "BUSY")
+
+    recover(server)
+    lesson.time_passes(61)
+
+    wait_until(lambda: lesson.report.delivered == 20)
+    assert len(server.requests) == 2  # as many at once as before
 
 
 def test_once_it_is_imported_cells_that_run_keep_nothing_waiting(
@@ -460,6 +491,39 @@ def test_what_is_too_large_for_the_server_is_set_aside(
     assert numbers(server.events) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
 
 
+def test_two_refused_events_at_the_end_of_a_file_do_not_hold_up_the_next_file(
+    lesson: Lesson, server: CaptureServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.poison = is_cell(8, 9)
+    for number in range(10):
+        lesson.happens(number)
+    monkeypatch.setattr(outbox, "MAX_SEGMENT_BYTES", 1)
+    for number in range(10, 12):
+        lesson.happens(number)
+
+    lesson.delivery.start()
+
+    wait_until(lambda: time_goes_on(lesson) and lesson.report.delivered == 10)
+    assert numbers(server.events) == [0, 1, 2, 3, 4, 5, 6, 7, 10, 11]
+    assert [number for number, _ in set_aside(lesson.state_dir)] == [8, 9]
+
+
+def test_events_too_large_for_the_server_do_not_hold_up_a_small_one(
+    lesson: Lesson, server: CaptureServer
+) -> None:
+    server.max_body_bytes = 5_000
+    for number in range(3):
+        random_text = os.urandom(400_000).hex()  # no compression makes it small
+        lesson.happens(number, code=random_text)
+    lesson.happens(3)
+
+    lesson.delivery.start()
+
+    wait_until(lambda: time_goes_on(lesson) and lesson.report.delivered == 1)
+    assert numbers(server.events) == [3]
+    assert [number for number, _ in set_aside(lesson.state_dir)] == [0, 1, 2]
+
+
 def test_a_batch_that_is_too_large_is_sent_in_parts(lesson: Lesson, server: CaptureServer) -> None:
     server.max_body_bytes = 5_000
     for number in range(100):
@@ -671,6 +735,7 @@ def test_what_happens_now_does_not_wait_for_a_leftover_whose_server_hangs(
     with CaptureServer() as yesterdays:
         yesterdays.answer = Fault.HANG
         lesson = begin(clock=time.monotonic, attempt_s=60)
+        lesson.outbox.destination = (server.url, KEY)
         a_dead_session(lesson.state_dir, yesterdays.url)
         lesson.delivery.start()
         wait_until(lambda: yesterdays.requests)
@@ -678,6 +743,23 @@ def test_what_happens_now_does_not_wait_for_a_leftover_whose_server_hangs(
         lesson.happens(7)
 
         wait_until(lambda: numbers(server.events) == [7])
+
+
+def test_a_leftover_is_sent_once_to_a_server_that_is_slow_for_all(
+    begin: Begin, server: CaptureServer
+) -> None:
+    server.delay_s = 1.5
+    lesson = begin(clock=time.monotonic)
+    lesson.outbox.destination = (server.url, KEY)
+    a_dead_session(lesson.state_dir, server.url)
+    lesson.delivery.start()
+    wait_until(lambda: server.requests)
+
+    lesson.happens(7)
+
+    wait_until(lambda: lesson.report.delivered == 1)
+    assert sorted(numbers(server.events)) == [0, 1, 2, 7]
+    assert {report.outcome for report in lesson.reports} <= {"", "ACCEPTED"}
 
 
 def test_where_nothing_happens_a_leftover_is_waited_for(
@@ -1040,7 +1122,7 @@ class BrokenOutbox(Outbox):
     def settle(self) -> bool:
         raise KeyError("settle")  # noqa: EM101
 
-    def next_batch(self, *_: object) -> None:
+    def next_batch(self, *_: object, **__: object) -> None:
         raise KeyError("next_batch")  # noqa: EM101
 
 

@@ -377,6 +377,47 @@ def test_turned_off_and_on_again_it_is_a_new_session_with_hooks_of_its_own(
         assert events[1]["properties"]["cell_id"] == cell_id
 
 
+def test_what_waited_when_it_was_turned_off_goes_out_when_it_is_on_again(
+    kernel: Kernel, server: CaptureServer
+) -> None:
+    server.answer = 503
+    kernel.run(SETUP_CELL)
+    kernel.run('_cell("exercise_1")')
+    wait_until(lambda: server.requests, timeout_s=30)
+    kernel.run(f"{SETUP_CELL[:-1]}, enabled=False)")
+    server.answer = 200
+    kernel.run(SETUP_CELL)
+
+    wait_until(lambda: len(server.distinct()) == 4, timeout_s=30)
+    before, after = by_session(of_notebook(server, "D3_Datetimes"))
+    assert {len(before), len(after)} == {3, 1}
+
+
+def test_a_host_that_was_broken_in_between_does_not_hide_that_another_follows(
+    kernel: Kernel, server: CaptureServer
+) -> None:
+    with CaptureServer() as other:
+        kernel.run(SETUP_CELL)
+        wait_until(lambda: server.events, timeout_s=30)
+        kernel.run(f"import os\nos.environ['TELEMETRY_HOST'] = 'no host'\n{SETUP_CELL}")
+        kernel.run(f"os.environ['TELEMETRY_HOST'] = {other.url!r}\n{SETUP_CELL}")
+        kernel.run('_cell("exercise_1")')
+
+        wait_until(lambda: other.named("cell_end"), timeout_s=30)
+        assert other.named("start")[0]["properties"]["seq"] == 0
+        assert other.events[0]["properties"]["sess"] != server.events[0]["properties"]["sess"]
+
+
+def test_a_pause_stays_where_the_same_student_goes_on_in_another_notebook(kernel: Kernel) -> None:
+    kernel.run(SETUP_CELL)
+    kernel.run("from ipynb_telemetry import bootstrap\nbootstrap._kernel._lesson.session.pause()")
+    kernel.run(f'{SETUP}\nsetup_telemetry("D4_Files", student="Sara")')
+
+    paused = kernel.run("bootstrap._kernel._lesson.session.paused")
+
+    assert paused.results == ["True"]
+
+
 def test_a_corrected_key_is_a_new_session_that_waits_for_nothing_of_the_old_one(
     kernel: Kernel, server: CaptureServer
 ) -> None:

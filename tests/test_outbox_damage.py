@@ -147,6 +147,21 @@ def test_a_line_before_which_the_end_of_another_was_damaged_is_sent(
     assert numbers(deliver_all(adopted(state_dir, box))) == [1, 2]
 
 
+@pytest.mark.parametrize("props", [{"a": 1}, {"db": {"host": "pg"}}, {"host": {"host": 1}}])
+def test_what_an_event_says_does_not_hide_it_behind_a_damaged_one(
+    box: Outbox, state_dir: Path, props: dict[str, object]
+) -> None:
+    append(box, 1)
+    record = a_record()
+    record["properties"]["props"] = props
+    box.append(record)
+    file = only_file(state_dir)
+
+    overwrite(file, file.read_bytes().index(b"\n") - 5, bytes(6))
+
+    assert numbers(deliver_all(adopted(state_dir, box))) == [1]
+
+
 @settings(max_examples=40)
 @given(damages=st.lists(st.tuples(st.integers(0, 3_000), st.binary(max_size=60)), max_size=4))
 def test_lines_that_are_not_damaged_are_all_sent(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import types
 from collections.abc import Iterator
 from threading import Timer
 
+import ipywidgets as widgets
 import pytest
 from coroutines import run_to_end
 from waiting import wait_until
@@ -132,6 +134,58 @@ def test_the_main_thread_says_again_what_a_background_thread_wrote(
 
     assert ("value", panel._figures) in sent
     assert "Cells <b>1</b>" in panel._figures.value
+
+
+def test_in_colab_what_was_written_while_no_cell_runs_is_said_again_on_the_main_thread(
+    panel: Panel, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    session.take_name("Sara")
+    sent: list[tuple[object, str]] = []
+    kind = type(panel._line)
+    monkeypatch.setattr(
+        kind,
+        "send_state",
+        lambda self, key=None: sent.append((self, threading.current_thread().name)),
+    )
+
+    async def arrive_after_the_last_cell() -> None:
+        session.run_cell("one", "")
+        session.recorded = 1
+        panel.cell_ended()
+        session.delivered = 1
+        sent.clear()
+        await asyncio.to_thread(panel.painter.draw_now, at_once=True)
+        await asyncio.sleep(0)
+
+    run_to_end(arrive_after_the_last_cell())
+
+    assert (panel._figures, threading.main_thread().name) in sent
+
+
+def test_with_a_roster_the_box_completes_from_it(panel: Panel, session: Session) -> None:
+    session.roster = ("Sara Al-Harbi", "Omar")
+
+    panel.painter.draw_now(at_once=True)
+
+    assert panel._name.options == session.roster
+
+
+def test_the_panel_is_made_of_core_widgets_that_show_text_as_it_is(panel: Panel) -> None:
+    def kinds(widget: object) -> set[type]:
+        return {type(widget)}.union(*map(kinds, getattr(widget, "children", ())))
+
+    allowed = {
+        widgets.VBox,
+        widgets.HBox,
+        widgets.Box,
+        widgets.HTML,
+        widgets.Button,
+        widgets.Combobox,
+    }
+
+    assert type(panel._box) is widgets.VBox
+    assert kinds(panel._box) <= allowed
 
 
 def test_in_colab_the_end_of_each_cell_is_drawn_before_the_next_begins(

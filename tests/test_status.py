@@ -44,9 +44,18 @@ def test_what_somebody_has_to_mend_needs_attention(outcome: str) -> None:
     assert status_of(session).kind == "attention"
 
 
-@pytest.mark.parametrize("outcome", ["UNREACHABLE", "UNTRUSTED", "BUSY", "INTERCEPTED"])
+@pytest.mark.parametrize(
+    "outcome", ["UNREACHABLE", "UNTRUSTED", "BUSY", "INTERCEPTED", "CONTENT_REFUSED"]
+)
 def test_what_mends_itself_is_offline(outcome: str) -> None:
     assert status_of(a_session(problem=Problem(outcome, "a reason"))).kind == "offline"
+
+
+def test_a_server_that_refuses_everything_is_no_lost_connection() -> None:
+    text = status_of(a_session(problem=Problem("CONTENT_REFUSED", "400"))).text
+
+    assert "refuses" in text
+    assert "connection" not in text
 
 
 def test_off_says_why() -> None:

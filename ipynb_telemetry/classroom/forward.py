@@ -83,13 +83,14 @@ class StoreOutbox(Outbox):
         """None: the store says itself when it has one."""
         return ""
 
-    def next_batch(self, max_events: int = MAX_BATCH_EVENTS) -> Batch | None:
-        """The next events, or None when all were accepted."""
+    def next_batch(self, max_events: int = MAX_BATCH_EVENTS, *, behind: int = 0) -> Batch | None:
+        """The next events, or None when all were accepted; as `Backlog.next_batch`."""
         records: list[Record] = []
         size = last = 0
-        for event_id, event in self._store.events(after=self._upto, limit=max_events):
-            size += len(event.properties)
-            if records and size > MAX_BATCH_BYTES:
+        for event_id, event in self._store.events(after=self._upto, limit=behind + max_events):
+            counted = len(records) - behind
+            size += len(event.properties) if counted >= 0 else 0
+            if counted > 0 and size > MAX_BATCH_BYTES:
                 break
             records.append(self._record(event))
             last = event_id
