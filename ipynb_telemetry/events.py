@@ -61,7 +61,7 @@ class Kind(NamedTuple):
 
 BASE_PROPERTIES = (
     Property("nb", "the notebook's id"),
-    Property("sess", "the session: 8 hex digits, new for each kernel"),
+    Property("sess", "the session: 8 hex digits, new for each kernel, student and notebook"),
     Property("student", "the name you gave"),
     Property("v", "the version of ipynb-telemetry"),
     Property("seq", "the number of this event in its session: 0, 1, 2 ..."),

@@ -62,7 +62,7 @@ def _load_telemetry(wait_s=60):
     vars(builtins).setdefault("STUDENT_NAME", "")
     vars(builtins).setdefault("_cell", nothing)
     vars(builtins).setdefault("_telemetry_capture", nothing)
-    vars(builtins).setdefault("tracked_test", lambda name: lambda test: test)
+    vars(builtins).setdefault("tracked_test", lambda it: it if callable(it) else lambda test: test)
 
     # Install what is missing or too old, in a minute at most; Jupyter itself stays as it is.
     env, python = os.environ.get, sys.executable

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import Any
 
+import pytest
 from capture_server import CaptureServer
 from lesson import LESSON, SOLUTIONS
 from notebook_page import FrontEnd, NotebookPage
@@ -168,12 +169,15 @@ def test_an_arabic_name_is_recorded_without_its_marks(
         "\u0645\u064f\u062d\u064e\u0645\u0651\u064e\u062f \u0639\u0644\u064a"
     )
     expect(notebook.panel).to_contain_text("\u0645\u062d\u0645\u062f-\u0639\u0644\u064a")
+    expect(name_box(notebook)).to_have_css("unicode-bidi", "plaintext")
     notebook.screenshot("arabic-typed")
     notebook.page.keyboard.press("Enter")
     notebook.run_cell(1)
     expect(notebook.panel).to_contain_text("all 4 events delivered")
 
     notebook.screenshot("arabic-active")
+    assert contrast(notebook.panel.locator(".ipt-status b")) >= 4.5
+    assert contrast(notebook.panel.locator(".ipt-figures span").first) >= 4.5
     assert_complete(server, {"\u0645\u062d\u0645\u062f-\u0639\u0644\u064a"})
 
 
@@ -363,9 +367,19 @@ def test_the_keyboard_alone_is_enough(front_end: FrontEnd, server: CaptureServer
         ("Exercises", "No exercise has been tried yet"),
         ("What is sent?", "distinct_id"),
     ):
-        button(notebook, name).focus()
+        tab_to(notebook, name)
         press("Space")
         expect(notebook.panel).to_contain_text(shown, timeout=10_000)
+
+
+def tab_to(notebook: NotebookPage, name: str) -> None:
+    """From the panel's first button with the Tab key alone."""
+    notebook.panel.locator("button:visible").first.focus()
+    for _ in range(8):
+        if button(notebook, name).evaluate("button => button === document.activeElement"):
+            return
+        notebook.page.keyboard.press("Tab")
+    pytest.fail(f"Tab does not reach {name}")
 
 
 def test_a_pause_uses_up_no_number(front_end: FrontEnd, server: CaptureServer) -> None:

@@ -52,6 +52,11 @@ LESSON = """
 def test_exercise_1():
     return "the test ran"
 
+@tracked_test
+def test_exercise_2():
+    return 2
+
+assert test_exercise_2() == 2
 _cell("exercise_1", "# preview")
 _telemetry_capture("custom", {"a": 1})
 print(repr(STUDENT_NAME), test_exercise_1())

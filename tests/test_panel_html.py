@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from ipynb_telemetry import panel_html
 from ipynb_telemetry.events import KINDS
 from ipynb_telemetry.session import Session
@@ -86,3 +89,12 @@ def test_each_kind_of_event_is_explained_where_what_is_sent_is_shown() -> None:
         assert f"<td>{kind.event}</td><td>{kind.when}</td>" in html
         for each in kind.properties:
             assert f"<b>{each.name}</b> {each.meaning}" in html
+
+
+def test_every_colour_has_a_fallback() -> None:
+    css = (Path(panel_html.__file__).parent / "panel.css").read_text("utf-8")
+    defined = re.findall(r"^\s*(--ipt-[\w-]+):", css, re.MULTILINE)
+    used = re.findall(r"var\((--[\w-]+)(,)?", css)
+
+    assert {name for name, fallback in used if not fallback} == {*defined}
+    assert all(fallback for name, fallback in used if not name.startswith("--ipt-"))
