@@ -289,6 +289,22 @@ def test_the_page_may_run_no_script_but_its_own(
     dashboard.errors.clear()
 
 
+def test_the_class_is_asked_for_once_and_its_changes_from_there(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    Student(collector, "ADA", "aaaaaaaa").cell("a")
+    asked: list[str] = []
+    dashboard.page.on("request", lambda request: asked.append(request.url))
+
+    dashboard.open()
+
+    expect(dashboard.row("ADA")).to_be_visible()
+    about = [address.removeprefix(collector.url) for address in asked if "/api/" in address]
+    assert about[0] == "/api/class"
+    assert about[1].startswith("/api/stream?seen=")
+    assert len(about) == 2
+
+
 def test_one_key_hides_all_names_and_a_reload_keeps_them_hidden(
     dashboard: Dashboard, collector: CollectorProcess
 ) -> None:

@@ -114,6 +114,39 @@ def test_a_page_of_another_run_is_told_all(collector: CollectorProcess) -> None:
     assert [*again.data["students"]] == ["ADA"]
 
 
+def test_a_stream_goes_on_from_the_class_that_was_read(collector: CollectorProcess) -> None:
+    ada = Lesson("ADA", "aaaaaaaa").cell("a")
+    post(collector, ada)
+    post(collector, Lesson("BEN", "bbbbbbbb").cell("a"))
+    whole = collector.read("/api/class").json()
+    assert [*whole["students"]] == ["ADA", "BEN"]
+    ada.cell("b")
+    post(collector, ada)
+
+    told = next_told(collector, whole["seen"])
+
+    assert (told.event, [*told.data["students"]]) == ("change", ["ADA"])
+
+
+def test_a_stream_goes_on_from_a_class_without_anybody(collector: CollectorProcess) -> None:
+    nobody = collector.read("/api/class").json()
+    assert nobody["students"] == {}
+    post(collector, Lesson("ADA", "aaaaaaaa").cell("a"))
+
+    told = next_told(collector, nobody["seen"])
+
+    assert (told.event, [*told.data["students"]]) == ("class", ["ADA"])
+
+
+def test_the_browser_asks_for_the_class_before_any_script_is_there(
+    collector: CollectorProcess,
+) -> None:
+    hint = "</api/class>; rel=preload; as=fetch; crossorigin"
+
+    assert collector.read("/").headers["Link"] == hint
+    assert "Link" not in collector.read("/", when="today").headers
+
+
 @pytest.mark.parametrize("path", ["/api/class", "/api/exercises", "/api/pace", "/api/student"])
 def test_a_date_that_is_none_is_refused(collector: CollectorProcess, path: str) -> None:
     assert collector.read(path, since="yesterday").status_code == 400

@@ -68,7 +68,10 @@ class _Files:
         self._files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
     async def page(self, request: Request) -> Response:
-        return self._answer(request, "index.html")
+        answer = self._answer(request, "index.html")
+        if not request.url.query:  # else the page's script alone knows which part it shows
+            answer.headers["Link"] = "</api/class>; rel=preload; as=fetch; crossorigin"
+        return answer
 
     async def file(self, request: Request) -> Response:
         return self._answer(request, request.path_params["name"])
@@ -129,13 +132,21 @@ class _Views:
 
     def _event(self, changes: Changes, since_ms: int, *, whole: bool) -> str:
         name = "class" if whole else "change"
-        seen = f"{self._live.boot}-{changes.version}-{since_ms}-{quote(changes.notebook)}"
+        seen = self._seen(changes, since_ms)
         return f"event: {name}\nid: {seen}\ndata: {_as_text(changes)}\n\n"
 
+    def _seen(self, changes: Changes, since_ms: int) -> str:
+        """What a page tells us to get only what is new after `changes`."""
+        return f"{self._live.boot}-{changes.version}-{since_ms}-{quote(changes.notebook)}"
+
     async def snapshot(self, request: Request) -> Response:
-        """The class as it is, once."""
+        """The class as it is, once; its stream goes on from there."""
         query = _query(request)
-        return _json(await run_in_threadpool(lambda: _as_text(self._live.changes(query))))
+        return _json(await run_in_threadpool(lambda: self._whole(query)))
+
+    def _whole(self, query: Query) -> str:
+        changes = self._live.changes(query)
+        return _as_text(changes, seen=self._seen(changes, changes.since_ms))
 
     async def exercises(self, request: Request) -> Response:
         """Each exercise: how many passed, with what trouble."""
@@ -186,9 +197,10 @@ def _shown(properties: dict[str, Any]) -> dict[str, Any]:
     return {name: properties[name] for name in _SHOWN if name in properties}
 
 
-def _as_text(changes: Changes) -> str:
+def _as_text(changes: Changes, **more: str) -> str:
     about = _dumps(
         {
+            **more,
             "notebook": changes.notebook,
             "exercises": changes.exercises,
             "notebooks": changes.notebooks,

@@ -12,7 +12,7 @@ import { ReceivedView } from "./received.js";
 import { ClassState } from "./state.js";
 import { follow } from "./stream.js";
 import { StudentView } from "./student.js";
-import { count } from "./words.js";
+import { number } from "./words.js";
 
 const SORTS = { name: "Name", progress: "Progress", stuck: "Stuck longest" };
 const THEMES = ["auto", "light", "dark"];
@@ -44,26 +44,28 @@ let stop = () => {};
 let frame = 0;
 let current = "class";
 let raised = null;
+let isKnown = false; // before the first message there is nothing to draw
 
 function connect() {
   stop();
   connection("opening");
   let isFirst = true;
   stop = follow(filters.query(), {
-    whole: (message) => take(() => {
+    whole(message) {
       if (isFirst) raised = null;
       isFirst = false;
       state.replace(message);
-    }),
-    change: (message) => take(() => state.merge(message)),
+      isKnown = true;
+      drawNow(); // not with the next frame: somebody waits for it
+      askAgain();
+    },
+    change(message) {
+      state.merge(message);
+      draw();
+      askAgain();
+    },
     connection,
   });
-}
-
-function take(change) {
-  change();
-  draw();
-  askAgain();
 }
 
 function connection(now) {
@@ -79,6 +81,7 @@ function draw() {
 }
 
 function drawNow() {
+  if (!isKnown) return;
   const students = state.sorted(settings.sort, settings.limits);
   const model = { students, exercises: state.exercises, at: (row) => state.at(row), now: state.now() };
   filters.offer(state);
@@ -101,9 +104,9 @@ function summarize({ students, exercises }) {
   at("title").textContent = title;
   document.title = state.notebook ? `${state.notebook}: the class now` : "The class now";
   const figures = [
-    [students.length.toLocaleString(), students.length === 1 ? "student" : "students"],
+    [number(students.length), students.length === 1 ? "student" : "students"],
     [all ? `${Math.round((100 * passed) / all)} %` : "0 %", "passed"],
-    [needy.toLocaleString(), needy === 1 ? "needs help" : "need help"],
+    [number(needy), needy === 1 ? "needs help" : "need help"],
   ];
   const text = JSON.stringify(figures);
   if (at("summary").dataset.shown !== text) {
@@ -111,8 +114,8 @@ function summarize({ students, exercises }) {
     at("summary").replaceChildren(...figures.map(([figure, words], index) =>
       el("div", { "data-state": index === 2 && needy ? "needy" : undefined }, el("dt", {}, words), el("dd", {}, figure))));
   }
-  badge("help", needy ? needy.toLocaleString() : "");
-  badge("received", missing ? `${missing.toLocaleString()} missing` : "");
+  badge("help", needy ? number(needy) : "");
+  badge("received", missing ? `${number(missing)} missing` : "");
 }
 
 function badge(name, text) {
@@ -172,7 +175,7 @@ function show(name) {
   current = Object.hasOwn(views, name) ? name : "class";
   at("main").replaceChildren(views[current].view.node);
   for (const [each, link] of links) mark(link, "aria-current", each === current ? "page" : false);
-  links.get(current).scrollIntoView({ block: "nearest", inline: "nearest" });
+  if (location.hash) links.get(current).scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone not all are in view
   mark(document.body, "data-view", current);
   drawNow();
   ask();

@@ -46,9 +46,10 @@ export class Filters {
     const options = JSON.stringify([state.notebook, state.notebooks.map(([name]) => name), cohorts]);
     if (options === this.#options) return;
     this.#options = options;
-    this.#notebook.replaceChildren(...state.notebooks.map(([name, last]) =>
+    const choice = state.notebooks.length < 2 ? [] : state.notebooks; // a date takes a while to be put into words
+    this.#notebook.replaceChildren(...choice.map(([name, last]) =>
       el("option", { value: name, selected: name === state.notebook }, `${name || "(no notebook)"}, ${day(last)}`)));
-    this.#notebook.closest("label").hidden = state.notebooks.length < 2;
+    this.#notebook.closest("label").hidden = !choice.length;
     this.#cohort.replaceChildren(el("option", { value: "" }, "Everybody"), ...cohorts.map((name) =>
       el("option", { value: name, selected: name === this.#asked.get("cohort") }, name)));
     this.#cohort.closest("label").hidden = !cohorts.length;

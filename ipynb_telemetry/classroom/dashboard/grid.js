@@ -171,9 +171,9 @@ export class GridView {
 
 function legend() {
   const entry = (words, state, sign, isHere) =>
-    el("li", {}, el("span", { class: "cell", "data-state": state, "data-mark": sign, "data-here": isHere, "aria-hidden": "true" }), words);
+    el("li", {}, el("span", { class: "cell", "data-state": state, "data-here": isHere, "aria-hidden": "true" }, sign), words);
   return el("ul", { class: "legend", "aria-label": "What the marks mean" },
-    entry("passed", "passed", "✓"), entry("tried so often, not passed", "tried", "3"), entry("is here now", "none", undefined, true),
-    entry("not started", "none"), el("li", {}, hand(), "hand up"),
+    entry("passed", "passed", "✓"), entry("tried so often, not passed", "tried", "3"), entry("is here now", "none", "", true),
+    entry("not started", "none", ""), el("li", {}, hand(), "hand up"),
     el("li", {}, el("span", { class: "bang", "aria-hidden": "true" }, "!"), "needs help"));
 }

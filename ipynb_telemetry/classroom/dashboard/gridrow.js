@@ -7,7 +7,8 @@ import { ago, count } from "./words.js";
 const STATES = ["none", "tried", "passed"];
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 const FEW = 12; // exercises: with more of them, what changes is too small to be seen to move
-const pattern = document.createDocumentFragment();
+/** @type {Map<string, HTMLElement>} cells of each kind: a copy takes a third of the time of making one */
+const patterns = new Map();
 
 export class GridRow {
   node = el("tr", { role: "row" });
@@ -17,8 +18,10 @@ export class GridRow {
   #done = el("span", { class: "count" });
   #bar = el("span", { class: "bar", "aria-hidden": "true" });
   #where = cellOf("td", "cell", { class: "where", dir: "auto" });
-  /** @type {Map<string, HTMLElement>} the mark of each exercise */
-  #cells = new Map();
+  /** @type {HTMLElement[]} one for each exercise */
+  #cells = [];
+  /** @type {string[]} what is in each */
+  #kinds = [];
   #columns = "";
   #shown = {};
 
@@ -37,7 +40,9 @@ export class GridRow {
   /** @param {object} student as `ClassState.sorted` has it */
   render(student, { index, name, exercises, columns, at, now }) {
     const { row, why, passed } = student;
-    if (this.#columns !== columns) this.#arrange(exercises, columns);
+    const kinds = exercises.map((exercise) => kindOf(row.ex[exercise], exercise === at));
+    if (this.#columns !== columns) this.#arrange(kinds, columns);
+    else this.#change(kinds);
     this.#if("index", index, () => mark(this.node, "aria-rowindex", index + 2));
     this.#if("name", `${name}|${row.clash}|${row.was}`, () => this.#call(name, row));
     this.#if("why", why.map((each) => inWords(each, row, now)).join(", "), (words) => this.#warn(why, words));
@@ -47,28 +52,34 @@ export class GridRow {
       this.#bar.style.setProperty("--share", String(exercises.length ? passed / exercises.length : 0));
     });
     this.#if("where", `${row.cell}|${row.paused}|${row.fails && row.err}|${ago(now - row.last)}`, () => this.#place(row, now));
-    for (const exercise of exercises) {
-      const [state = 0, attempts = 0, ever = 0] = row.ex[exercise] ?? [];
-      this.#if(`ex ${exercise}`, `${state}|${attempts}|${ever}|${exercise === at}`, (_, isNew) =>
-        this.#cell(this.#cells.get(exercise), STATES[state], attempts, ever > 0, exercise === at, isNew),
-      );
-    }
   }
 
   #if(part, value, change) {
     if (this.#shown[part] === value) return;
-    const isNew = !(part in this.#shown);
     this.#shown[part] = value;
-    change(value, isNew);
+    change(value);
   }
 
-  #arrange(exercises, columns) {
+  #arrange(kinds, columns) {
     this.#columns = columns;
     this.#shown = {};
-    const cells = cellsFor(exercises.length);
-    this.#cells = new Map(exercises.map((exercise, index) => [exercise, cells.children[index].firstChild]));
+    this.#kinds = kinds;
+    this.#cells = kinds.map(cellOfKind);
     const done = cellOf("td", "cell", { class: "done" }, this.#done, this.#bar);
-    this.node.replaceChildren(this.#sign, this.#name, done, cells, this.#where);
+    this.node.replaceChildren(this.#sign, this.#name, done, ...this.#cells, this.#where);
+  }
+
+  #change(kinds) {
+    kinds.forEach((kind, index) => {
+      if (kind === this.#kinds[index]) return;
+      const cell = cellOfKind(kind);
+      this.#cells[index].replaceWith(cell);
+      this.#cells[index] = cell;
+      if (kinds.length <= FEW && !CALM.matches) {
+        cell.firstChild.animate([{ opacity: 0.4 }, { opacity: 1 }], { duration: 600, easing: "ease-out" });
+      }
+    });
+    this.#kinds = kinds;
   }
 
   #call(name, row) {
@@ -90,27 +101,25 @@ export class GridRow {
     this.#where.replaceChildren(el("span", { class: "at" }, row.cell), " ", el("span", { class: "when" }, when));
     if (row.fails && row.err) this.#where.append(" ", el("code", { title: row.err }, row.err));
   }
-
-  #cell(box, state, attempts, ever, here, isNew) {
-    const more = state === "passed" && attempts > 1 ? `${attempts}×` : state === "tried" && ever ? "↺" : undefined;
-    const said = { none: "not started", tried: ever ? "passed before, now failing" : "tried", passed: "passed" }[state];
-    const words = [said, attempts ? count(attempts, "attempt") : "", here ? "is here" : ""];
-    mark(box, "data-state", state);
-    mark(box, "data-here", here);
-    mark(box, "data-mark", state === "passed" ? "✓" : attempts ? String(attempts) : undefined);
-    mark(box, "data-more", more);
-    mark(box, "aria-label", words.filter(Boolean).join(", "));
-    if (!isNew && this.#cells.size <= FEW && !CALM.matches) {
-      box.animate([{ opacity: 0.4 }, { opacity: 1 }], { duration: 600, easing: "ease-out" });
-    }
-  }
 }
 
-/** As many empty cells; copied, because that takes a third of the time of making them. */
-function cellsFor(number) {
-  if (pattern.children.length !== number) {
-    const cell = () => cellOf("td", "cell", { class: "ex" }, el("span", { class: "cell", role: "img" }));
-    pattern.replaceChildren(...Array.from({ length: number }, cell));
-  }
-  return pattern.cloneNode(true);
+/** All that can be seen of a cell. */
+function kindOf([state, attempts, ever] = [0, 0, 0], isHere) {
+  return `${state} ${attempts} ${ever} ${Number(isHere)}`;
+}
+
+function cellOfKind(kind) {
+  if (!patterns.has(kind)) patterns.set(kind, pattern(...kind.split(" ").map(Number)));
+  return patterns.get(kind).cloneNode(true);
+}
+
+function pattern(number, attempts, ever, isHere) {
+  const state = STATES[number];
+  const said = { none: "not started", tried: ever ? "passed before, now failing" : "tried", passed: "passed" }[state];
+  const words = [said, attempts ? count(attempts, "attempt") : "", isHere ? "is here" : ""];
+  const more = state === "passed" && attempts > 1 ? `${attempts}×` : state === "tried" && ever ? "↺" : undefined;
+  const sign = state === "passed" ? "✓" : attempts ? String(attempts) : "";
+  const label = words.filter(Boolean).join(", ");
+  return cellOf("td", "cell", { class: "ex" },
+    el("span", { class: "cell", role: "img", "data-state": state, "data-here": Boolean(isHere), "data-more": more, "aria-label": label }, sign));
 }

@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 import { nameOf } from "./names.js";
-import { clock, count, day } from "./words.js";
+import { clock, count, day, number } from "./words.js";
 
 const MOST = 200; // of the sessions that are complete
 
@@ -32,7 +32,7 @@ export class ReceivedView {
 function verdict(total, lost, sessions) {
   if (!lost) return el("p", { class: "verdict", "data-state": "passed" }, `✓ All ${count(total, "event")} have arrived.`);
   return el("p", { class: "verdict", "data-state": "tried" },
-    el("strong", {}, `${lost.toLocaleString()} of ${count(total, "event")} ${lost === 1 ? "is" : "are"} missing, from ${count(sessions, "session")}.`),
+    el("strong", {}, `${number(lost)} of ${count(total, "event")} ${lost === 1 ? "is" : "are"} missing, from ${count(sessions, "session")}.`),
     " They may still wait on the student's computer: they are sent when it is back on line.");
 }
 
@@ -44,9 +44,9 @@ function table(sessions) {
       el("tr", { "data-state": expected > received ? "tried" : "passed" },
         el("th", { scope: "row", dir: "auto" }, name),
         el("td", {}, el("code", {}, sess)),
-        el("td", { class: "number" }, (received + unnumbered).toLocaleString()),
-        el("td", { class: "number" }, expected ? (expected + unnumbered).toLocaleString() : "not told"),
-        el("td", { class: "number missing" }, expected > received ? (expected - received).toLocaleString() : expected ? "✓ none" : "not told"),
+        el("td", { class: "number" }, number(received + unnumbered)),
+        el("td", { class: "number" }, expected ? number(expected + unnumbered) : "not told"),
+        el("td", { class: "number missing" }, expected > received ? number(expected - received) : expected ? "✓ none" : "not told"),
         el("td", { class: "number" }, `${day(first)} ${clock(first)}`),
         el("td", { class: "number" }, clock(last))))));
 }

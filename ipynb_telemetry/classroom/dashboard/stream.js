@@ -1,4 +1,4 @@
-// Server-sent events: the class, then what changes, through lost lines and restarts.
+// The class as it is, then server-sent events of what changes, through lost lines and restarts.
 
 const AGAIN_MS = 1000;
 const SILENCE_MS = 40_000; // the server gives a sign of life every 15 s
@@ -6,8 +6,9 @@ const SILENCE_MS = 40_000; // the server gives a sign of life every 15 s
 /**
  * Follows the class until told to stop.
  *
- * Each message has an id; after a break the server is told the last one and sends what has
- * changed since, or all of it where it cannot know.
+ * Each message has an id; the server is told the last one and sends what has changed since, or
+ * all of it where it cannot know. The first message is asked for alone: a page without a query
+ * comes with a header that has the browser do so before any script is here.
  *
  * @param {URLSearchParams} query which part of the class
  * @param {{whole: (message: object) => void, change: (message: object) => void,
@@ -15,7 +16,24 @@ const SILENCE_MS = 40_000; // the server gives a sign of life every 15 s
  * @returns {() => void} stops it
  */
 export function follow(query, told) {
+  const ended = new AbortController();
   let source, again, silence, seen = "";
+
+  async function begin() {
+    const asked = String(query);
+    try {
+      const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(SILENCE_MS)]);
+      const answer = await fetch(asked ? `api/class?${asked}` : "api/class", { signal });
+      if (answer.ok) {
+        const message = await answer.json();
+        if (!ended.signal.aborted) told.whole(message);
+        seen = message.seen;
+      }
+    } catch {
+      // The stream begins with all of it, as soon as there is a line.
+    }
+    if (!ended.signal.aborted) open();
+  }
 
   function open() {
     const asked = new URLSearchParams(query);
@@ -55,9 +73,12 @@ export function follow(query, told) {
   function close() {
     clearTimeout(again);
     clearTimeout(silence);
-    source.close();
+    source?.close();
   }
 
-  open();
-  return close;
+  begin();
+  return () => {
+    ended.abort();
+    close();
+  };
 }

@@ -1,7 +1,6 @@
 // Times and numbers as people say them.
 
 const MINUTE = 60_000;
-const NUMBERS = new Intl.NumberFormat();
 
 /** How long ago, or for how long. @param {number} ms */
 export function duration(ms) {
@@ -18,9 +17,14 @@ export function ago(ms) {
   return ms < 10_000 ? "now" : ms < MINUTE ? "< 1 min" : duration(ms);
 }
 
-/** @param {number} number @param {string} noun */
-export function count(number, noun, nouns = `${noun}s`) {
-  return `${number < 1000 ? number : NUMBERS.format(number)} ${number === 1 ? noun : nouns}`;
+/** As English has it, which the page is in; Intl would take 15 ms to be ready. */
+export function number(number) {
+  return String(number).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+/** @param {number} many @param {string} noun */
+export function count(many, noun, nouns = `${noun}s`) {
+  return `${number(many)} ${many === 1 ? noun : nouns}`;
 }
 
 /** @param {number} part @param {number} whole */
