@@ -338,6 +338,59 @@ def test_hidden_names_are_not_in_their_order(
     expect(rows).to_contain_text(["cell-of-ZOE", "cell-of-ADA", "cell-of-MIA"])
 
 
+def test_a_hidden_student_has_the_same_number_on_every_page_and_after_a_reload(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    zoe = Student(collector, "ZOEE", "eeeeeeee").cell("cell-of-ZOE")
+    Student(collector, "ADA", "aaaaaaaa").cell("cell-of-ADA")
+    page = dashboard.open()
+    page.keyboard.press("h")
+    where = page.locator(".grid tbody .at")
+    expect(where).to_have_text(["cell-of-ZOE", "cell-of-ADA"])
+
+    # What came late happened before all others, as when a name is given at the lesson's end.
+    Student(collector, "MIA", "bbbbbbbb", ago_minutes=9).cell("cell-of-MIA")
+    zoe.name = "ZOE"
+    zoe.does("rename", prev="ZOEE").cell("next-of-ZOE")
+
+    in_order = ["next-of-ZOE", "cell-of-ADA", "cell-of-MIA"]
+    expect(where).to_have_text(in_order)
+    collector.stop()
+    collector.start()
+    page.reload()
+    expect(page.locator(".grid tbody .name")).to_have_text(["Student 1", "Student 2", "Student 3"])
+    expect(where).to_have_text(in_order)
+
+
+def test_a_notebook_that_is_not_there_leaves_a_way_to_those_that_are(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    Student(collector, "ADA", "aaaaaaaa").cell("a")
+    page = dashboard.open(query="&notebook=D9")
+    expect(page.locator("h1")).to_have_text("Nothing yet from D9")
+    choice = page.get_by_label("Notebook", exact=True)
+    expect(choice).to_have_value("D9")
+
+    choice.select_option(NOTEBOOK)
+
+    expect(dashboard.row("ADA")).to_be_visible()
+    expect(choice).to_be_hidden()
+
+
+def test_a_notebook_that_is_not_there_yet_is_shown_when_it_begins(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    Student(collector, "ADA", "aaaaaaaa").cell("a")
+    page = dashboard.open(query="&notebook=D9")
+    expect(page.locator("h1")).to_have_text("Nothing yet from D9")
+
+    Student(collector, "BEN", "bbbbbbbb", nb="D9").cell("a")
+
+    expect(dashboard.row("BEN")).to_be_visible()
+    expect(page.locator("h1")).to_have_text("D9")
+    expect(page.get_by_label("Notebook", exact=True)).to_have_value("D9")
+
+
 def test_only_a_hand_that_goes_up_now_is_said_aloud(
     dashboard: Dashboard, collector: CollectorProcess
 ) -> None:

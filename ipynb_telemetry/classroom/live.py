@@ -106,7 +106,7 @@ class Live:
         with self._lock:
             notebook = self._notebook_of(query)
             if notebook is None:
-                return Changes(self._version, "", {}, [], [])
+                return Changes(self._version, "", {}, [], self._latest_first())
             notebook.looked_at_s = time.monotonic()
             query = self._loaded(notebook, query)
             return Changes(
@@ -114,12 +114,13 @@ class Live:
                 notebook.name,
                 notebook.rows_since(query, after),
                 notebook.exercises(),
-                sorted(
-                    ((each.name, each.last_ms) for each in self._notebooks.values()),
-                    key=lambda each: (-each[1], each[0]),
-                ),
+                self._latest_first(),
                 query.since_ms or 0,
             )
+
+    def _latest_first(self) -> list[tuple[str, int]]:
+        heard_of = ((each.name, each.last_ms) for each in self._notebooks.values())
+        return sorted(heard_of, key=lambda each: (-each[1], each[0]))
 
     def about(self, query: Query, figures: Callable[[list[Student]], _Figures]) -> _Figures:
         """What `figures` makes of the rows of the class; they stand still meanwhile."""
@@ -157,6 +158,8 @@ class Live:
             elif (since_ms, query.until_ms) not in notebook.loaded_days:
                 self._load(notebook, since_ms, query.until_ms + _GOES_ON_MS)
                 notebook.loaded_days.add((since_ms, query.until_ms))
+        if notebook.unplaced:
+            notebook.place(self._store.first_ids(notebook.unplaced))
         return query._replace(since_ms=since_ms)
 
     def _load(self, notebook: Notebook, since_ms: int, until_ms: int | None = None) -> None:

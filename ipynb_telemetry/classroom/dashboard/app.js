@@ -100,7 +100,7 @@ function summarize({ students, exercises }) {
   const all = students.length * exercises.length;
   const needy = students.filter(({ why }) => why.length).length;
   const missing = students.reduce((sum, { row }) => sum + row.sessions.reduce((lost, [, got, wanted]) => lost + wanted - got, 0), 0);
-  const title = state.notebook || "Waiting for the first student";
+  const title = state.notebook || (filters.notebook ? `Nothing yet from ${filters.notebook}` : "Waiting for the first student");
   at("title").textContent = title;
   document.title = state.notebook ? `${state.notebook}: the class now` : "The class now";
   const figures = [

@@ -29,6 +29,11 @@ export class Filters {
     this.#day.hidden = this.#when.value !== "day";
   }
 
+  /** The notebook that was asked for, which may not be there; empty: the latest. */
+  get notebook() {
+    return this.#asked.get("notebook") ?? "";
+  }
+
   /** What to ask the collector for. */
   query() {
     const query = new URLSearchParams();
@@ -43,12 +48,14 @@ export class Filters {
   offer(state) {
     for (const row of state.rows()) if (row.cohort) this.#cohorts.add(row.cohort);
     const cohorts = [...new Set([...this.#cohorts, this.#asked.get("cohort")])].filter(Boolean).sort();
-    const options = JSON.stringify([state.notebook, state.notebooks.map(([name]) => name), cohorts]);
+    const isThere = !this.notebook || state.notebooks.some(([name]) => name === this.notebook);
+    const notebooks = isThere ? state.notebooks : [[this.notebook], ...state.notebooks];
+    const options = JSON.stringify([state.notebook, notebooks.map(([name]) => name), cohorts]);
     if (options === this.#options) return;
     this.#options = options;
-    const choice = state.notebooks.length < 2 ? [] : state.notebooks; // a date takes a while to be put into words
+    const choice = notebooks.length < 2 ? [] : notebooks; // a date takes a while to be put into words
     this.#notebook.replaceChildren(...choice.map(([name, last]) =>
-      el("option", { value: name, selected: name === state.notebook }, `${name || "(no notebook)"}, ${day(last)}`)));
+      el("option", { value: name, selected: name === (isThere ? state.notebook : this.notebook) }, `${name || "(no notebook)"}, ${last ? day(last) : "nothing yet"}`)));
     this.#notebook.closest("label").hidden = !choice.length;
     this.#cohort.replaceChildren(el("option", { value: "" }, "Everybody"), ...cohorts.map((name) =>
       el("option", { value: name, selected: name === this.#asked.get("cohort") }, name)));

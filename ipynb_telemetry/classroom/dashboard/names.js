@@ -1,12 +1,18 @@
-// Names, or what stands for them on a projector.
+// Names, or what stands for them on a projector: numbers in the order in which students came, so
+// that every page has the same, also after a reload, a corrected name or a late event.
 
 let hidden = localStorage.getItem("names") === "hidden";
-/** @type {Map<string, number>} */
-const numbers = new Map();
+/** @type {Map<string, number>} by key */
+let numbers = new Map();
+
+/** Numbers all students of a class. @param {import("./state.js").Row[]} rows */
+export function numberStudents(rows) {
+  const came = [...rows].sort((a, b) => a.arrived - b.arrived);
+  numbers = new Map(came.map(({ key }, index) => [key, index + 1]));
+}
 
 /** What to call the student of a row. */
 export function nameOf(row) {
-  if (!numbers.has(row.key)) numbers.set(row.key, numbers.size + 1);
   return hidden ? `Student ${numbers.get(row.key)}` : row.name;
 }
 

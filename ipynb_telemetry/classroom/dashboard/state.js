@@ -1,15 +1,16 @@
 // What the page knows of the class; knows nothing of the page.
 
-import { nameOf } from "./names.js";
+import { nameOf, numberStudents } from "./names.js";
 import { reasons, urgency } from "./needs.js";
 
 /**
- * @typedef {object} Row one student, as `Student.as_json` in students.py has it
+ * @typedef {object} Row one student, as `_Rows.text` in notebook.py has it
  * @property {string} key
  * @property {string} name
  * @property {string[]} was
  * @property {boolean} clash
  * @property {string} cohort
+ * @property {number} arrived the smaller, the earlier the first event came, whenever it happened
  * @property {number} first
  * @property {number} last
  * @property {string} cell
@@ -57,11 +58,11 @@ export class ClassState {
   merge(message) {
     for (const [name, rows] of Object.entries(message.students)) {
       for (const row of rows) Object.setPrototypeOf(row.ex, null); // or the exercise "constructor" would be in it
-      rows.forEach(nameOf); // numbered as they come: a register is in order of the names
       if (rows.length) this.#students.set(name, rows);
       else this.#students.delete(name);
     }
     ({ notebook: this.notebook, notebooks: this.notebooks, exercises: this.exercises } = message);
+    numberStudents(this.rows());
     this.#ahead = message.now - Date.now();
   }
 
