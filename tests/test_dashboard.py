@@ -634,6 +634,55 @@ def test_everything_is_reached_from_the_keyboard(
     expect(page.get_by_role("dialog", name="Keys")).to_contain_text("hide or show names")
 
 
+def test_a_view_that_a_key_has_opened_is_scrolled_by_keys(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    records = []
+    for number in range(60):
+        base = {"nb": NOTEBOOK, "sess": f"{number:08x}", "seq": 0, "student": f"S-{number:02}"}
+        own = {"cell_id": "a", "cell_num": 1, "code": ""}
+        records.append(
+            new_record("cell", own | base, host=None, api_key=None, student=f"S-{number:02}")
+        )
+    post_all(collector, records)
+    page = dashboard.open()
+    expect(page.locator("#summary dd").first).to_have_text("60")
+
+    page.keyboard.press("5")
+    page.keyboard.press("End")
+
+    expect(page.locator(".received tbody th").last).to_be_in_viewport()
+    page.go_back()
+    expect(page.get_by_role("region", name="The class now")).to_be_visible()
+
+
+def test_an_empty_class_is_told_in_each_view(dashboard: Dashboard) -> None:
+    page = dashboard.open()
+    said = {
+        "class": "Nobody is here yet.",
+        "help": "Nobody needs help right now.",
+        "exercises": "No exercise has been tried yet.",
+        "pace": "No cell has been run yet.",
+        "received": "No event has arrived yet.",
+    }
+
+    for view, words in said.items():
+        page.evaluate(f"location.hash = '{view}'")
+        expect(page.locator("main .empty")).to_contain_text(words)
+
+
+def test_one_student_is_told_of_with_all_exercises_that_the_class_has(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    Student(collector, "ADA", "aaaaaaaa").test("one", ok=True).test("two", ok=True)
+    Student(collector, "BEN", "bbbbbbbb").test("one", ok=True)
+    page = dashboard.open()
+
+    dashboard.row("BEN").locator(".name").click()
+
+    expect(page.get_by_role("dialog")).to_contain_text("1 of 2 exercises passed")
+
+
 def test_a_thousand_students_are_drawn_as_they_are_needed(
     dashboard: Dashboard, collector: CollectorProcess
 ) -> None:

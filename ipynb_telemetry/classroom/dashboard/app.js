@@ -91,7 +91,7 @@ function drawNow() {
   if (student.key) {
     const shown = students.find(({ row }) => row.key === student.key)
       ?? students.find(({ row }) => row.name === student.key || row.was.includes(student.key)); // renamed, or now a clash
-    if (shown) student.render(shown.row);
+    if (shown) student.render(shown.row, state.exercises);
   }
 }
 
@@ -167,7 +167,7 @@ async function read(address) {
 }
 
 function open(row) {
-  student.open(row);
+  student.open(row, state.exercises);
   ask();
 }
 
@@ -179,6 +179,13 @@ function show(name) {
   mark(document.body, "data-view", current);
   drawNow();
   ask();
+}
+
+/** Shows a view and puts the focus there: who has come by a key goes on by keys. */
+function go(name) {
+  history.pushState(null, "", `#${name}`);
+  show(name);
+  at("main").querySelector("section[tabindex], .scroller").focus({ preventScroll: true });
 }
 
 function limitsForm() {
@@ -208,7 +215,7 @@ function theme(name) {
   settings.theme = name;
   localStorage.setItem("theme", name);
   mark(document.documentElement, "data-theme", name === "auto" ? false : name);
-  at("theme").textContent = { auto: "Light or dark", light: "Light", dark: "Dark" }[name];
+  at("theme").textContent = { auto: "Light or dark", light: "Always light", dark: "Always dark" }[name];
 }
 
 function toggleNames() {
@@ -241,7 +248,7 @@ function build() {
       button({ id: "names", title: "key h", "aria-pressed": String(namesAreHidden()) }, "Hide names", toggleNames),
       button({ id: "theme", title: "key t" }, "Light or dark", nextTheme)));
   document.body.append(student.node);
-  const keys = Object.keys(views).map((name, index) => [String(index + 1), [views[name].name, () => (location.hash = name)]]);
+  const keys = Object.keys(views).map((name, index) => [String(index + 1), [views[name].name, () => go(name)]]);
   listen({
     ...Object.fromEntries(keys),
     h: ["hide or show names", toggleNames],

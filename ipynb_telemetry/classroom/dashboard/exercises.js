@@ -4,7 +4,7 @@ import { el, unseen } from "./dom.js";
 import { count, minutes, percent } from "./words.js";
 
 export class ExercisesView {
-  node = el("section", { class: "exercises", "aria-label": "Each exercise" });
+  node = el("section", { class: "exercises", "aria-label": "Each exercise", tabindex: "0" });
   address = "api/exercises";
 
   /** @param {object[]} figures as `exercise_figures` in summary.py gives them */
@@ -29,10 +29,10 @@ function row(figure) {
     el("th", { scope: "row", dir: "auto" }, figure.name),
     el("td", { class: "passed" }, share,
       el("span", {}, `${figure.passed} of ${figure.students}`),
-      unseen(`, ${count(figure.tried - figure.passed, "student")} still trying`)),
+      el("span", { class: "trying" }, figure.tried > figure.passed ? `, ${figure.tried - figure.passed} still trying` : "")),
     number("at the first try", percent(figure.firstTry, figure.tried)),
-    number(figure.attempts === 1 ? "attempt" : "attempts", figure.attempts === null ? "" : String(figure.attempts)),
-    number(figure.minutes === 1 ? "minute" : "minutes", minutes(figure.minutes)),
+    number(figure.attempts === 1 ? "attempt (median)" : "attempts (median)", figure.attempts === null ? "" : String(figure.attempts)),
+    number(figure.minutes <= 1 ? "minute (median)" : "minutes (median)", minutes(figure.minutes)),
     el("td", {}, el("ul", { class: "errors" }, ...figure.errors.map(error))));
 }
 

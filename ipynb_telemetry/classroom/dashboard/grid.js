@@ -20,6 +20,7 @@ export class GridView {
   #caption = el("caption", { class: "sr" });
   /** @type {Map<string, GridRow>} */
   #rows = new Map();
+  #nobody = el("p", { class: "empty" }, el("strong", {}, "Nobody is here yet."), " Each student shows up with the first cell that is run.");
   #order = "";
   #headings = "";
   /** @type {{bar: HTMLElement, words: HTMLElement, share: number}[]} */
@@ -32,7 +33,7 @@ export class GridView {
     this.open = open;
     this.#table.append(this.#caption, this.#head, this.#body);
     this.#scroller.append(this.#table);
-    this.node.append(this.#scroller, legend());
+    this.node.append(this.#nobody, this.#scroller, legend());
     this.#scroller.addEventListener("scroll", () => this.#draw(), { passive: true });
     this.#body.addEventListener("keydown", (event) => this.#move(event));
     new ResizeObserver(() => this.#model && this.render(this.#model)).observe(this.#scroller);
@@ -44,6 +45,8 @@ export class GridView {
    */
   render(model) {
     this.#model = { ...model, columns: JSON.stringify(model.exercises) };
+    this.#nobody.hidden = model.students.length > 0;
+    this.#scroller.hidden = !this.#nobody.hidden;
     this.#heading();
     this.#measure();
     this.#draw();
@@ -56,8 +59,8 @@ export class GridView {
     const few = exercises.length <= FEW;
     const sign = narrow ? 28 : 48;
     const name = narrow ? 140 : Math.min(few ? 360 : 250, Math.max(190, width * 0.2));
-    const done = narrow ? 56 : few ? 84 : 150;
-    const least = narrow ? 0 : width < 1500 ? 180 : 220; // of the last column, which takes what is left
+    const done = narrow ? 64 : few ? 84 : 150;
+    const least = narrow ? 0 : width < 1500 ? 215 : 250; // of the last column, which takes what is left
     const room = (width - sign - name - done - least) / Math.max(1, exercises.length);
     const cell = Math.max(CELL.least, Math.min(CELL.most, Math.floor(room * (few && !narrow ? 0.75 : 1))));
     const where = narrow ? 0 : Math.max(least, width - sign - name - done - cell * exercises.length);

@@ -83,7 +83,7 @@ export class GridRow {
   }
 
   #call(name, row) {
-    this.#button.textContent = name;
+    this.#button.textContent = this.#button.title = name; // a long one is cut
     const notes = [];
     if (row.clash) notes.push(el("span", { class: "note", "data-state": "clash", title: "same name twice" }, "same name twice"));
     this.#name.replaceChildren(this.#button, ...notes);

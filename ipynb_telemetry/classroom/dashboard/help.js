@@ -5,7 +5,7 @@ import { nameOf } from "./names.js";
 import { inWords } from "./needs.js";
 
 export class HelpView {
-  node = el("section", { class: "help", "aria-label": "Who needs help" });
+  node = el("section", { class: "help", "aria-label": "Who needs help", tabindex: "0" });
   #list = el("ol", { class: "needy" });
   #nobody = el("li", { class: "empty" }, el("strong", {}, "Nobody needs help right now."), " A raised hand shows up here at once.");
   /** @type {Map<string, Card>} */

@@ -9,7 +9,7 @@ const LABEL = 20;
 const MINUTE = 60_000;
 
 export class PaceView {
-  node = el("section", { class: "pace", "aria-label": "The lesson's pace" });
+  node = el("section", { class: "pace", "aria-label": "The lesson's pace", tabindex: "0" });
   address = "api/pace";
   #figure = el("figure", {});
   #table = el("div", {});
@@ -42,7 +42,7 @@ function plot({ times, cells, reached }, size) {
     const hue = cells.length > 1 ? index / (cells.length - 1) : 0;
     const from = Math.max(0, reached[index].findIndex(Boolean) - 1);
     const points = reached[index].map((number, step) => `${x(step).toFixed(1)},${y(number).toFixed(1)}`).slice(from);
-    const line = svg("g", { class: "line" }, svg("title", {}, `${cell}: ${reached[index].at(-1)}`), svg("polyline", { points: points.join(" ") }));
+    const line = svg("g", { class: "line", "data-labelled": places[index] !== undefined }, svg("title", {}, `${cell}: ${reached[index].at(-1)}`), svg("polyline", { points: points.join(" ") }));
     line.style.setProperty("--turn", String(hue));
     const end = y(reached[index].at(-1));
     if (places[index] !== undefined) {

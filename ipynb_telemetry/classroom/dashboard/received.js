@@ -7,7 +7,7 @@ import { clock, count, day, number } from "./words.js";
 const MOST = 200; // of the sessions that are complete
 
 export class ReceivedView {
-  node = el("section", { class: "received", "aria-label": "Is it all there" });
+  node = el("section", { class: "received", "aria-label": "Is it all there", tabindex: "0" });
   #shown = "";
 
   render({ students }) {
@@ -21,6 +21,10 @@ export class ReceivedView {
     const total = sessions.reduce((sum, { session }) => sum + session[2], 0);
     const lost = torn.reduce((sum, each) => sum + missing(each), 0);
     const unnumbered = sessions.reduce((sum, { session }) => sum + session[5], 0);
+    if (!sessions.length) {
+      this.node.replaceChildren(el("p", { class: "empty" }, el("strong", {}, "No event has arrived yet.")));
+      return;
+    }
     this.node.replaceChildren(
       total || !unnumbered ? verdict(total, lost, torn.length) : "",
       unnumbered ? el("p", { class: "verdict" }, `${count(unnumbered, "event")} came without a number, from an older notebook: whether one is missing cannot be told.`) : "",

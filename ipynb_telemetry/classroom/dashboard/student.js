@@ -19,7 +19,8 @@ export class StudentView {
     return this.#key;
   }
 
-  open(row) {
+  /** @param {object} row @param {string[]} exercises all that the class has met */
+  open(row, exercises) {
     this.#key = row.key;
     this.#events = "";
     const close = el("button", { type: "button", class: "close", autofocus: true }, "Close");
@@ -27,15 +28,14 @@ export class StudentView {
     this.head = el("div", {});
     this.list = el("ol", { class: "timeline" }, el("li", { class: "empty" }, "Reading ..."));
     this.node.replaceChildren(el("div", { class: "bar-top" }, this.head, close), this.list);
-    this.render(row);
+    this.render(row, exercises);
     if (!this.node.open) this.node.showModal();
   }
 
-  render(row) {
+  render(row, exercises) {
     this.#key = row.key;
-    const states = Object.values(row.ex);
-    const passed = states.filter(([state]) => state === 2).length;
-    const notes = [`${passed} of ${count(states.length, "exercise")} passed`, row.cohort, count(row.sessions.length, "session")];
+    const passed = Object.values(row.ex).filter(([state]) => state === 2).length;
+    const notes = [`${passed} of ${count(exercises.length, "exercise")} passed`, row.cohort, count(row.sessions.length, "session")];
     if (row.was.length && !namesAreHidden()) notes.push(`before: ${row.was.join(", ")}`);
     if (row.clash) notes.push("the same name twice at the same time");
     this.head.replaceChildren(
