@@ -20,7 +20,7 @@ export class GridView {
   #caption = el("caption", { class: "sr" });
   /** @type {Map<string, GridRow>} */
   #rows = new Map();
-  #nobody = el("p", { class: "empty" }, el("strong", {}, "Nobody is here yet."), " Each student shows up with the first cell that is run.");
+  #nobody = el("p", { class: "empty", hidden: true }, el("strong", {}, "Nobody is here yet."), " Each student shows up with the first cell that is run.");
   #order = "";
   #headings = "";
   /** @type {{bar: HTMLElement, words: HTMLElement, share: number}[]} */
