@@ -8,6 +8,7 @@ import { count, percent, shortNames } from "./words.js";
 const MORE = 4; // rows built beyond the edge, so that scrolling meets no hole
 const ROW = { least: 26, most: 60 };
 const CELL = { least: 30, most: 180 };
+const HEAD = { low: 60, high: 124 }; // high where the exercises' names stand upright
 const FITS = 20; // letters in a column that is as wide as it gets
 const FEW = 6; // exercises: so few can be counted without a bar
 
@@ -28,15 +29,23 @@ export class GridView {
   #active = "";
   #model = null;
   #rowHeight = ROW.least;
+  // Kept, because to ask the page for them has it lay out all that is half drawn.
+  #room = { width: 0, height: 0, top: 0 };
 
   constructor(open) {
     this.open = open;
     this.#table.append(this.#caption, this.#head, this.#body);
     this.#scroller.append(this.#table);
     this.node.append(this.#nobody, this.#scroller, legend());
-    this.#scroller.addEventListener("scroll", () => this.#draw(), { passive: true });
+    this.#scroller.addEventListener("scroll", () => {
+      this.#room.top = this.#scroller.scrollTop;
+      this.#draw();
+    }, { passive: true });
     this.#body.addEventListener("keydown", (event) => this.#move(event));
-    new ResizeObserver(() => this.#model && this.render(this.#model)).observe(this.#scroller);
+    new ResizeObserver(() => {
+      this.#look();
+      if (this.#model) this.render(this.#model);
+    }).observe(this.#scroller);
   }
 
   /**
@@ -47,14 +56,20 @@ export class GridView {
     this.#model = { ...model, columns: JSON.stringify(model.exercises) };
     this.#nobody.hidden = model.students.length > 0;
     this.#scroller.hidden = !this.#nobody.hidden;
+    if (!this.#room.width) this.#look();
     this.#heading();
     this.#measure();
     this.#draw();
   }
 
+  #look() {
+    const { clientWidth: width, clientHeight: height, scrollTop: top } = this.#scroller;
+    this.#room = { width, height, top };
+  }
+
   #measure() {
     const { students, exercises } = this.#model;
-    const width = this.#scroller.clientWidth;
+    const { width } = this.#room;
     const narrow = width < 640;
     const few = exercises.length <= FEW;
     const sign = narrow ? 28 : 48;
@@ -64,14 +79,17 @@ export class GridView {
     const room = (width - sign - name - done - least) / Math.max(1, exercises.length);
     const cell = Math.max(CELL.least, Math.min(CELL.most, Math.floor(room * (few && !narrow ? 0.75 : 1))));
     const where = narrow ? 0 : Math.max(least, width - sign - name - done - cell * exercises.length);
-    const height = (this.#scroller.clientHeight - this.#head.offsetHeight - 2) / Math.max(1, students.length);
+    const roomy = cell >= 56;
+    const head = this.#scroller.hasAttribute("data-upright") && !roomy ? HEAD.high : HEAD.low;
+    const height = (this.#room.height - head - 2) / Math.max(1, students.length);
     this.#rowHeight = Math.max(ROW.least, Math.min(ROW.most, Math.floor(height)));
+    this.#size("head", `${head}px`);
     this.#size("row", `${this.#rowHeight}px`);
     const cells = exercises.length ? `repeat(${exercises.length}, ${cell}px)` : ""; // CSS knows no repeat(0)
     this.#size("columns", `${sign}px ${name}px ${done}px ${cells} ${where}px`);
     this.#size("width", `${sign + name + done + cell * exercises.length + where}px`);
     this.#size("sign", `${sign}px`);
-    mark(this.#scroller, "data-roomy", cell >= 56);
+    mark(this.#scroller, "data-roomy", roomy);
     mark(this.#scroller, "data-narrow", narrow);
     mark(this.#scroller, "data-few", few);
   }
@@ -82,7 +100,7 @@ export class GridView {
 
   #heading() {
     const { students, exercises } = this.#model;
-    const roomy = exercises.length <= FEW && this.#scroller.clientWidth >= 640 && exercises.every((name) => name.length <= FITS);
+    const roomy = exercises.length <= FEW && this.#room.width >= 640 && exercises.every((name) => name.length <= FITS);
     const headings = JSON.stringify([exercises, roomy]);
     if (headings !== this.#headings) this.#name(exercises, roomy ? exercises : shortNames(exercises));
     this.#headings = headings;
@@ -120,9 +138,9 @@ export class GridView {
 
   #draw() {
     const { students, exercises, columns, at, now } = this.#model;
-    const top = this.#scroller.scrollTop;
+    const { top, height } = this.#room;
     const first = Math.max(0, Math.floor(top / this.#rowHeight) - MORE);
-    const last = Math.min(students.length, Math.ceil((top + this.#scroller.clientHeight) / this.#rowHeight) + MORE);
+    const last = Math.min(students.length, Math.ceil((top + height) / this.#rowHeight) + MORE);
     const visible = students.slice(first, last);
     const kept = new Map();
     visible.forEach((student, place) => {
@@ -163,10 +181,11 @@ export class GridView {
     const index = students.findIndex(({ row }) => row.key === focused);
     const next = Math.max(0, Math.min(students.length - 1, index + step));
     this.#active = students[next].row.key;
-    const room = this.#scroller.clientHeight - 2 * this.#rowHeight;
+    const room = this.#room.height - 2 * this.#rowHeight;
     const top = next * this.#rowHeight;
-    if (top < this.#scroller.scrollTop) this.#scroller.scrollTop = top;
-    if (top > this.#scroller.scrollTop + room - 48) this.#scroller.scrollTop = top - room + 48;
+    if (top < this.#room.top) this.#scroller.scrollTop = top;
+    if (top > this.#room.top + room - 48) this.#scroller.scrollTop = top - room + 48;
+    this.#look();
     this.#draw();
     this.#rows.get(this.#active)?.focus();
   }
