@@ -656,6 +656,23 @@ def test_a_view_that_a_key_has_opened_is_scrolled_by_keys(
     expect(page.get_by_role("region", name="The class now")).to_be_visible()
 
 
+def test_a_row_that_a_key_has_reached_is_in_view_below_upright_names(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    for number in range(40):
+        student = Student(collector, f"S-{number:02}", f"{number:08x}")
+        student.test(f"{number % 20:02}-mean-of-something", ok=True)
+    page = dashboard.open()
+    page.set_viewport_size({"width": 1000, "height": 600})
+    expect(page.locator(".scroller[data-upright]")).to_be_visible()
+    dashboard.row("S-00").locator(".name").focus()
+
+    for number in range(1, 26):
+        page.keyboard.press("ArrowDown")
+        expect(dashboard.row(f"S-{number:02}").locator(".name")).to_be_focused()
+        expect(dashboard.row(f"S-{number:02}").locator(".name")).to_be_in_viewport(ratio=0.99)
+
+
 def test_an_empty_class_is_told_in_each_view(dashboard: Dashboard) -> None:
     page = dashboard.open()
     said = {

@@ -8,8 +8,9 @@ import { count, percent, shortNames } from "./words.js";
 const MORE = 4; // rows built beyond the edge, so that scrolling meets no hole
 const ROW = { least: 26, most: 60 };
 const CELL = { least: 30, most: 180 };
-const HEAD = { low: 60, high: 124 }; // high where the exercises' names stand upright
+const HEAD = { low: 60, high: 170, rest: 32 }; // higher where the exercises' names stand upright
 const FITS = 20; // letters in a column that is as wide as it gets
+const LETTER = 8.5; // wide, in a heading
 const FEW = 6; // exercises: so few can be counted without a bar
 
 export class GridView {
@@ -28,9 +29,11 @@ export class GridView {
   #shares = [];
   #active = "";
   #model = null;
+  #longest = 0; // letters of an exercise's name in the heading
   #rowHeight = ROW.least;
   // Kept, because to ask the page for them has it lay out all that is half drawn.
   #room = { width: 0, height: 0, top: 0 };
+  #headHeight = HEAD.low;
 
   constructor(open) {
     this.open = open;
@@ -79,17 +82,19 @@ export class GridView {
     const room = (width - sign - name - done - least) / Math.max(1, exercises.length);
     const cell = Math.max(CELL.least, Math.min(CELL.most, Math.floor(room * (few && !narrow ? 0.75 : 1))));
     const where = narrow ? 0 : Math.max(least, width - sign - name - done - cell * exercises.length);
-    const roomy = cell >= 56;
-    const head = this.#scroller.hasAttribute("data-upright") && !roomy ? HEAD.high : HEAD.low;
+    const upright = this.#longest > 3 && this.#longest * LETTER > cell;
+    const head = upright ? Math.min(HEAD.high, Math.ceil(this.#longest * LETTER) + HEAD.rest) : HEAD.low;
     const height = (this.#room.height - head - 2) / Math.max(1, students.length);
     this.#rowHeight = Math.max(ROW.least, Math.min(ROW.most, Math.floor(height)));
+    this.#headHeight = head;
     this.#size("head", `${head}px`);
     this.#size("row", `${this.#rowHeight}px`);
     const cells = exercises.length ? `repeat(${exercises.length}, ${cell}px)` : ""; // CSS knows no repeat(0)
     this.#size("columns", `${sign}px ${name}px ${done}px ${cells} ${where}px`);
     this.#size("width", `${sign + name + done + cell * exercises.length + where}px`);
     this.#size("sign", `${sign}px`);
-    mark(this.#scroller, "data-roomy", roomy);
+    mark(this.#scroller, "data-upright", upright);
+    mark(this.#scroller, "data-roomy", cell >= 56);
     mark(this.#scroller, "data-narrow", narrow);
     mark(this.#scroller, "data-few", few);
   }
@@ -117,7 +122,7 @@ export class GridView {
   }
 
   #name(exercises, short) {
-    mark(this.#scroller, "data-upright", Math.max(0, ...short.map((name) => name.length)) > 3);
+    this.#longest = Math.max(0, ...short.map((name) => name.length));
     this.#shares = exercises.map(() => ({ bar: el("span", { class: "bar", "aria-hidden": "true" }), words: unseen(""), share: NaN }));
     const columns = short.map((name, index) =>
       cellOf("th", "columnheader", { scope: "col", class: "ex", title: exercises[index] },
@@ -181,10 +186,10 @@ export class GridView {
     const index = students.findIndex(({ row }) => row.key === focused);
     const next = Math.max(0, Math.min(students.length - 1, index + step));
     this.#active = students[next].row.key;
-    const room = this.#room.height - 2 * this.#rowHeight;
+    const room = this.#room.height - this.#headHeight - 2 * this.#rowHeight; // and a part of the next
     const top = next * this.#rowHeight;
     if (top < this.#room.top) this.#scroller.scrollTop = top;
-    if (top > this.#room.top + room - 48) this.#scroller.scrollTop = top - room + 48;
+    if (top > this.#room.top + room) this.#scroller.scrollTop = top - room;
     this.#look();
     this.#draw();
     this.#rows.get(this.#active)?.focus();
