@@ -1,8 +1,9 @@
 """How long each view takes with a year of classes in the store.
 
-    python benchmarks/large_store.py [--events 10000000] [--folder FOLDER]
+    python benchmarks/large_store.py [--events 10000000] [--notebooks 20] [--folder FOLDER]
 
-Fills a new database first: lessons of 1,000 students with 40 exercises, one after the other.
+Fills a new database first: lessons of 1,000 students with 40 exercises, one after the other,
+with each of the notebooks by turns.
 Ten million events need 5 GB of disk and some minutes. Each view is asked for first when the
 collector has just started, and then again; a database that is there already is only read.
 """
@@ -33,7 +34,7 @@ from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.notebook import iso
 from ipynb_telemetry.classroom.protocol import StoredEvent
 
-_STUDENTS, _EXERCISES, _NOTEBOOKS = 1_000, 40, 20
+_STUDENTS, _EXERCISES = 1_000, 40
 _EVENTS_EACH = 1 + 3 * _EXERCISES
 _LESSON = timedelta(minutes=90)
 _BUDGET_MS = 200
@@ -47,6 +48,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--notebooks", type=int, default=20)
     parser.add_argument("--folder", type=Path, help="keep the database there")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -54,7 +56,8 @@ def main() -> None:
         folder.mkdir(exist_ok=True)
         collector = CollectorProcess(folder)
         if not _has_events(collector.database):
-            fill(collector.database, round(asked.events / _STUDENTS / _EVENTS_EACH))
+            lessons = round(asked.events / _STUDENTS / _EVENTS_EACH)
+            fill(collector.database, lessons, asked.notebooks)
         measure(collector)
 
 
@@ -63,7 +66,7 @@ def _has_events(path: Path) -> bool:
         return connection.execute("SELECT 1 FROM events").fetchone() is not None
 
 
-def fill(path: Path, lessons: int) -> None:
+def fill(path: Path, lessons: int, notebooks: int) -> None:
     """So many lessons, the last of which has just ended."""
     began_s = time.monotonic()
     with closing(connect(path)) as connection:
@@ -73,7 +76,7 @@ def fill(path: Path, lessons: int) -> None:
         first_id = 1
         for number in range(lessons):
             ended = datetime.now(tz=timezone.utc) - (lessons - 1 - number) * timedelta(days=4)
-            events, sessions = _a_lesson(Random(number), number, ended - _LESSON)  # noqa: S311
+            events, sessions = _a_lesson(number, f"D{number % notebooks}", ended - _LESSON)
             connection.execute("BEGIN")
             connection.executemany(
                 "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -91,14 +94,15 @@ def fill(path: Path, lessons: int) -> None:
     )
 
 
-def _a_lesson(chance: Random, number: int, began: datetime) -> tuple[list[_Row], list[_Row]]:
+def _a_lesson(number: int, notebook: str, began: datetime) -> tuple[list[_Row], list[_Row]]:
     """Rows of events, in the order in which they happened, and of figures."""
+    chance = Random(number)  # noqa: S311  # it makes up students, not secrets
     events: list[_Row] = []
     sessions: list[_Row] = []
     for student in range(_STUDENTS):
         sess = f"{number:04x}{student:04x}"
         figures = SessionFigures(sess)
-        for event in _a_student(chance, f"STUDENT-{student:04}", sess, number, began):
+        for event in _a_student(chance, f"STUDENT-{student:04}", sess, notebook, began):
             figures.apply(event)
             events.append((chance.randbytes(16), *event[1:]))
         last = iso(figures.last_ms)
@@ -108,9 +112,9 @@ def _a_lesson(chance: Random, number: int, began: datetime) -> tuple[list[_Row],
 
 
 def _a_student(
-    chance: Random, name: str, sess: str, number: int, began: datetime
+    chance: Random, name: str, sess: str, notebook: str, began: datetime
 ) -> Iterator[StoredEvent]:
-    base = {"nb": f"D{number % _NOTEBOOKS}", "sess": sess, "student": name, "v": "0.2.0"}
+    base = {"nb": notebook, "sess": sess, "student": name, "v": "0.2.0"}
     step_s = _LESSON.total_seconds() / _EVENTS_EACH * chance.uniform(0.6, 0.99)
     for seq, (event, own) in enumerate(_happenings(chance)):
         at = (began + timedelta(seconds=seq * step_s + chance.random())).isoformat()
@@ -120,7 +124,7 @@ def _a_student(
             distinct_id=name,
             timestamp=at,
             received=at,
-            nb=base["nb"],
+            nb=notebook,
             sess=sess,
             student=name,
             cohort="",
@@ -169,11 +173,10 @@ def _parts(path: Path) -> dict[str, dict[str, str]]:
     with closing(connect(path)) as connection:
         lessons = connection.execute("SELECT count(*) FROM figures").fetchone()[0] // _STUDENTS
         earlier = lessons // 2
-        day = connection.execute(
-            "SELECT last FROM figures WHERE sess = ?", (f"{earlier:04x}0000",)
-        ).fetchone()[0]
+        notebook, day = connection.execute(
+            "SELECT nb, last FROM figures WHERE sess = ?", (f"{earlier:04x}0000",)
+        ).fetchone()
     until_ms = round(datetime.fromisoformat(day).timestamp() * 1000) + 3_600_000
-    notebook = f"D{earlier % _NOTEBOOKS}"
     return {
         "the latest lesson": {},
         "an earlier day": {

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
+from msgspec.structs import asdict
+
 from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms
 from ipynb_telemetry.classroom.protocol import StoredEvent
 
@@ -95,3 +97,9 @@ def figures_of(events: Iterable[StoredEvent]) -> SessionFigures:
         figures.apply(event)
     assert figures is not None
     return figures
+
+
+def comparable(figures: SessionFigures) -> dict[str, Any]:
+    """All that is known of a session, whichever of it is still text."""
+    lazy = {"exercises_kept": figures.exercises, "cells_kept": figures.cells}
+    return {**asdict(figures), **lazy}

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from class_events import comparable
 from collectors import CollectorProcess, listens
 from waiting import wait_until
 
@@ -145,20 +146,20 @@ def _wait_for_some(senders: list[Sender], events: int) -> None:
     )
 
 
-def _figures_of_the_views(collector: CollectorProcess) -> dict[str, SessionFigures]:
+def _figures_of_the_views(collector: CollectorProcess) -> dict[str, dict[str, Any]]:
     """What fifty runs have kept and read back, with what each applied after a kill."""
     collector.stop()
     return {
-        row.sess: SessionFigures.from_json(row.figures)
+        row.sess: comparable(SessionFigures.from_json(row.figures))
         for row in Reader(collector.database).read_figures()
     }
 
 
-def _counted_anew(collector: CollectorProcess) -> dict[str, SessionFigures]:
+def _counted_anew(collector: CollectorProcess) -> dict[str, dict[str, Any]]:
     figures: dict[str, SessionFigures] = {}
     for _, event in Reader(collector.database).events():
         figures.setdefault(event.sess, SessionFigures(event.sess)).apply(event)
-    return figures
+    return {sess: comparable(each) for sess, each in figures.items()}
 
 
 def _counted(collector: CollectorProcess) -> int:

@@ -215,13 +215,24 @@ def test_a_session_that_goes_on_after_a_restart_is_one_session(room: Class) -> N
     assert [session[1:3] for session in row["sessions"]] == [[2, 2]]  # type: ignore[attr-defined]
 
 
-def test_figures_that_cannot_be_read_are_worked_out_again(room: Class) -> None:
+OLDER = """{"sess":"aaaaaaaa","nb":"D3_Datetimes","spans":[[0,0]],"names":{"SARA":0},"cohort":
+[-1,0,""],"cell":[-1,0,""],"hand":[-1,0,""],"paused":[-1,0,""],"frontend":[-1,0,""],"cells":{},
+"exercises":{"one":[1,1,[0,0,false,"",1],null,[[0,0,false,"",1]]]},"tests":[[[0,0,false,"",1],
+"one"]],"ends":[],"spells":[[0,0]],"unnumbered":0}"""
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [OLDER, '{"of": "an older version"}', "[]", '[99,"aaaaaaaa"]', "[2,", ""],
+    ids=["older", "object", "nothing", "newer", "torn", "empty"],
+)
+def test_figures_that_cannot_be_read_are_worked_out_again(room: Class, figures: str) -> None:
     room.store_all(Lesson().passed("one"))
     before = room.live.changes(Query()).students
-    assert before
+    assert rows_of(room.live.changes(Query()), "SARA")[0]["ex"] == {"one": [2, 1, 1]}
     room.live.close()
     [kept] = room.store.read_figures()
-    room.store.write_figures([kept._replace(figures='{"of": "an older version"}')], 1).result()
+    room.store.write_figures([kept._replace(figures=figures)], 1).result()
     room.store.close()
 
     room.begin()

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from class_events import BEGAN_MS, MINUTE_MS, Lesson
 
+from ipynb_telemetry.classroom.attempts import PASSED, Standing
+from ipynb_telemetry.classroom.order import common_order, exercise_order
 from ipynb_telemetry.classroom.students import (
     Student,
     all_students,
-    common_order,
     error_kind,
-    exercise_order,
     in_need,
     reasons,
     students_of,
@@ -53,7 +53,8 @@ def test_sessions_one_after_the_other_are_one_student() -> None:
     student = only(after, before)
 
     assert not student.clash
-    assert student.exercises["one"] == (True, 3, False, True)
+    assert student.exercises["one"] == Standing(PASSED, attempts=3, ever_passed=1)
+    assert student.passed_first == set()
 
 
 def test_sessions_at_the_same_time_are_a_clash_and_two_rows() -> None:
@@ -95,6 +96,16 @@ def test_an_exercise_that_is_broken_again_has_not_passed_any_more() -> None:
     assert row(Lesson().passed("one").failed("one", 2))["ex"] == {"one": [1, 2, 1]}
 
 
+def test_the_latest_attempt_counts_in_whichever_session_it_was() -> None:
+    left_open = Lesson(sess="aaaaaaaa").failed("one").failed("two").wait(60).passed("one", 2)
+    meanwhile = Lesson(sess="bbbbbbbb", at_minutes=20).failed("one").passed("two")
+
+    of_sara = row(left_open, meanwhile)
+
+    assert of_sara["ex"] == {"one": [2, 3, 1], "two": [2, 2, 1]}
+    assert (of_sara["fails"], of_sara["failedLast"]) == (0, False)
+
+
 def test_a_student_is_at_the_exercise_after_which_the_cell_is_named() -> None:
     lesson = Lesson().passed("exercise_1").failed("exercise_12").cell("exercise-1-test")
 
@@ -112,7 +123,7 @@ def test_where_a_student_is_cannot_be_told_after_a_pass() -> None:
 def test_minutes_to_pass_count_from_the_pass_before_or_the_beginning() -> None:
     lesson = Lesson().cell("a").wait(3).passed("one").wait(2).failed("two").wait(4).passed("two", 2)
 
-    assert only(lesson).minutes_to_pass() == {"one": 4.0, "two": 8.0}
+    assert only(lesson).minutes_to_pass == {"one": 4.0, "two": 8.0}
 
 
 @pytest.mark.parametrize(
@@ -180,6 +191,15 @@ def test_an_error_is_the_same_where_only_numbers_and_quoted_words_differ() -> No
     assert row(lesson)["same"] == 3
 
 
+def test_failures_count_since_the_last_pass_in_any_session() -> None:
+    left_open = Lesson(sess="aaaaaaaa").failed("one").wait(60).failed("one", 2)
+    meanwhile = Lesson(sess="bbbbbbbb", at_minutes=20).passed("two").failed("three")
+
+    trouble = only(left_open, meanwhile).trouble
+
+    assert (trouble.fails, trouble.exercise) == (2, "one")
+
+
 def test_another_error_in_between_is_not_the_same_again_and_again() -> None:
     lesson = Lesson().failed("one", 1, "E").failed("one", 2, "F").failed("one", 3, "E")
 
@@ -219,6 +239,14 @@ def test_each_exercise_has_its_shares_medians_and_common_errors() -> None:
     assert (one["students"], one["tried"], one["passed"], one["firstTry"]) == (4, 3, 2, 1)
     assert (one["attempts"], one["minutes"]) == (2, 0.5)
     assert one["errors"] == [["E: 1", 2, 2], ["F", 1, 1]]
+
+
+def test_an_exercise_that_was_only_skipped_is_none_of_the_class_yet() -> None:
+    skipped = Lesson().event("test", ex="two", ok=None, skipped=True).passed("one")
+
+    [one] = exercise_figures(all_students([skipped.figures]))
+
+    assert (one["name"], one["tried"], one["passed"]) == ("one", 1, 1)
 
 
 def test_the_pace_is_how_many_have_reached_each_cell_by_then() -> None:

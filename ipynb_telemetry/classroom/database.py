@@ -30,6 +30,7 @@ def open_database(path: Path, *, create: bool) -> sqlite3.Connection:
         try:
             _refuse_what_is_not_ours(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA cache_size = -65536")  # 64 MiB: uuids come in no order
             migrate(connection)
         except BaseException:
             connection.close()
@@ -55,6 +56,10 @@ def _refuse_what_is_not_ours(connection: sqlite3.Connection, path: Path) -> None
 
 
 def connect(path: Path) -> sqlite3.Connection:
+    """A connection with SQLite's own small cache.
+
+    Whoever reads does so once: to keep what was read took twice as long, most of it for memory.
+    """
     connection = sqlite3.connect(
         path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
@@ -63,7 +68,6 @@ def connect(path: Path) -> sqlite3.Connection:
         # holds after a power cut too. NORMAL would only hold after a kill.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        connection.execute("PRAGMA cache_size = -65536")  # 64 MiB: uuids come in no order
     except BaseException:  # it is no database
         connection.close()
         raise

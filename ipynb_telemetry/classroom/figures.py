@@ -11,92 +11,51 @@ each comes once.
 
 from __future__ import annotations
 
-from bisect import insort
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
+import msgspec
 import orjson
+from msgspec import Struct, field
+from msgspec.structs import replace
 
+from ipynb_telemetry.classroom.attempts import (
+    Attempt,
+    Exercise,
+    Moment,
+    Said,
+    Standing,
+    Streak,
+)
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.spans import add_number, add_time
 from ipynb_telemetry.classroom.times import moment
 
-MAX_RECENT = 10  # attempts of an exercise that are kept with their messages
-MAX_TAIL = 20  # attempts and ends of cells of a session: what it has come to in the end
 MAX_NAMED = 400  # cells and exercises of a session: a notebook has fewer, a loop could have more
 MAX_NAMES = 10  # of one session's student
 _IN_A_MS = 1000  # events without a number, that are told apart
 _MAX_ID_CHARS = 200
 _MAX_MESSAGE_CHARS = 300
-
-
-_Numbered = TypeVar("_Numbered", bound=tuple[Any, ...])
-
-
-class Said(NamedTuple):
-    """Something that an event said; of several, that with the highest `seq` holds."""
-
-    seq: int = -1
-    at_ms: int = 0
-    """When: milliseconds since 1970, UTC."""
-    what: str = ""
-
-
 _NOTHING = Said()
 
 
-class Attempt(NamedTuple):
-    """One run of an exercise's test, or the end of a cell."""
+class _Own(Struct, gc=False):
+    """What the figures need of an event's own properties; anybody can send anything there."""
 
-    seq: int
-    at_ms: int
-    ok: bool
-    err: str
-    """Type and message; empty where there is none."""
-    number: int
-    """Which attempt it was by the student's own count; 0 where it does not say."""
-
-
-@dataclass
-class Exercise:
-    """What is known of one exercise in one session."""
-
-    counted: int = 0
-    highest: int = 0
-    """The highest number that the student's side gave an attempt."""
-    first: Attempt | None = None
-    first_pass: Attempt | None = None
-    recent: list[Attempt] = field(default_factory=list)
-    """The latest attempts by `seq`, at most `MAX_RECENT`."""
-
-    @property
-    def attempts(self) -> int:
-        """How many there were, also where not all of them have arrived."""
-        return max(self.counted, self.highest)
-
-    @property
-    def latest(self) -> Attempt | None:
-        return self.recent[-1] if self.recent else None
-
-    @property
-    def passed(self) -> bool:
-        """Whether the latest attempt did, as the student's panel has it."""
-        return self.latest is not None and self.latest.ok
-
-    def attempt(self, attempt: Attempt) -> None:
-        self.counted += 1
-        self.highest = max(self.highest, attempt.number)
-        if self.first is None or attempt.seq < self.first.seq:
-            self.first = attempt
-        if attempt.ok and (self.first_pass is None or attempt.seq < self.first_pass.seq):
-            self.first_pass = attempt
-        _keep_latest(self.recent, attempt, MAX_RECENT)
+    cell_id: Any = None
+    ex: Any = None
+    ok: Any = None
+    attempt: Any = field(name="try", default=None)
+    err: Any = None
+    up: Any = None
+    prev: Any = None
+    frontend: Any = None
 
 
-@dataclass
-class SessionFigures:
+# The tag stands in the text: whoever changes the form of the figures gives it a new number, and
+# those that were kept in another form are worked out again from the events.
+class SessionFigures(Struct, tag=2, array_like=True, gc=False):
     """What is known of one session; see the module for what `apply` promises."""
 
     sess: str
@@ -113,17 +72,35 @@ class SessionFigures:
     paused: Said = _NOTHING
     """`pause` where telemetry is paused."""
     frontend: Said = _NOTHING
-    cells: dict[str, Said] = field(default_factory=dict)
-    """Each cell with its first run."""
-    exercises: dict[str, Exercise] = field(default_factory=dict)
-    tests: list[tuple[Attempt, str]] = field(default_factory=list)
-    """The latest attempts, of whichever exercise, each with its exercise; at most `MAX_TAIL`."""
-    ends: list[Attempt] = field(default_factory=list)
-    """The latest ends of cells, at most `MAX_TAIL`."""
+    standings: dict[str, Standing] = field(default_factory=dict)
+    """How the student stands with each exercise that was tried or skipped."""
+    tests: Streak = field(default_factory=Streak)
+    """Of attempts, at whichever exercise."""
+    ends: Streak = field(default_factory=Streak)
+    """Of cells."""
     spells: list[list[int]] = field(default_factory=list)
     """When something happened: first and last of each spell, in milliseconds since 1970."""
     unnumbered: int = 0
     """How many events came without a `seq`: nobody can tell whether one of them is missing."""
+    exercises_kept: dict[str, Exercise] | str = field(default_factory=dict)
+    """As text until somebody asks for `exercises`."""
+    cells_kept: dict[str, Moment] | str = field(default_factory=dict)
+    """As text until somebody asks for `cells`."""
+
+    # The class is shown without these two, which are most of what is kept of a session: to
+    # read them of thousands of sessions would take most of the time of a first look.
+    @property
+    def exercises(self) -> dict[str, Exercise]:
+        if isinstance(self.exercises_kept, str):
+            self.exercises_kept = _EXERCISES.decode(self.exercises_kept)
+        return self.exercises_kept
+
+    @property
+    def cells(self) -> dict[str, Moment]:
+        """Each cell with its first run."""
+        if isinstance(self.cells_kept, str):
+            self.cells_kept = _CELLS.decode(self.cells_kept)
+        return self.cells_kept
 
     @property
     def student(self) -> str:
@@ -170,39 +147,40 @@ class SessionFigures:
             self.cohort = max(self.cohort, Said(seq, at_ms, event.cohort))
         applier = _APPLIERS.get(event.event)
         if applier is not None:
-            applier(self, seq, at_ms, orjson.loads(event.properties))
+            applier(self, seq, at_ms, _OWN.decode(event.properties))
         return True
 
-    def _cell(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
-        cell_id = _text(own.get("cell_id"), _MAX_ID_CHARS)
-        said = Said(seq, at_ms, cell_id)
-        self.cell = max(self.cell, said)
-        known = self.cells.get(cell_id)
-        if known is None or said < known:
-            self.cells[cell_id] = said
-        if known is None and len(self.cells) > MAX_NAMED:
-            del self.cells[max(self.cells, key=lambda each: self.cells[each].seq)]
+    def _cell(self, seq: int, at_ms: int, own: _Own) -> None:
+        cell_id = _text(own.cell_id, _MAX_ID_CHARS)
+        self.cell = max(self.cell, Said(seq, at_ms, cell_id))
+        cells, run = self.cells, Moment(seq, at_ms)
+        known = cells.get(cell_id)
+        if known is None or run < known:
+            cells[cell_id] = run
+        if known is None and len(cells) > MAX_NAMED:
+            del cells[max(cells, key=cells.__getitem__)]
 
-    def _cell_end(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
-        _keep_latest(self.ends, _attempt(seq, at_ms, own), MAX_TAIL)
+    def _cell_end(self, seq: int, at_ms: int, own: _Own) -> None:
+        self.ends.add(_attempt(seq, at_ms, own), "")
 
-    def _test(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
-        name = _text(own.get("ex"), _MAX_ID_CHARS)
+    def _test(self, seq: int, at_ms: int, own: _Own) -> None:
+        name = _text(own.ex, _MAX_ID_CHARS)
         exercise = self.exercises.get(name)
         if exercise is None:
             if len(self.exercises) >= MAX_NAMED:
                 return
             exercise = self.exercises[name] = Exercise()
-        if isinstance(own.get("ok"), bool):  # a skipped test is no attempt
+        if isinstance(own.ok, bool):  # a skipped test is no attempt
             attempt = _attempt(seq, at_ms, own)
             exercise.attempt(attempt)
-            _keep_latest(self.tests, (attempt, name), MAX_TAIL)
+            self.tests.add(attempt, name)
+        self.standings[name] = exercise.standing
 
-    def _hand(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
-        self.hand = max(self.hand, Said(seq, at_ms, "up" if own.get("up") is True else ""))
+    def _hand(self, seq: int, at_ms: int, own: _Own) -> None:
+        self.hand = max(self.hand, Said(seq, at_ms, "up" if own.up is True else ""))
 
-    def _rename(self, seq: int, _at_ms: int, own: dict[str, Any]) -> None:
-        previous = _text(own.get("prev"), _MAX_ID_CHARS)
+    def _rename(self, seq: int, _at_ms: int, own: _Own) -> None:
+        previous = _text(own.prev, _MAX_ID_CHARS)
         if previous:
             self._name(previous, seq - 1)
 
@@ -211,57 +189,38 @@ class SessionFigures:
         if len(self.names) > MAX_NAMES:
             del self.names[min(self.names, key=lambda each: (self.names[each], each))]
 
-    def _pause(self, seq: int, at_ms: int, _own: dict[str, Any]) -> None:
+    def _pause(self, seq: int, at_ms: int, _own: _Own) -> None:
         self.paused = max(self.paused, Said(seq, at_ms, "pause"))
 
-    def _resume(self, seq: int, at_ms: int, _own: dict[str, Any]) -> None:
+    def _resume(self, seq: int, at_ms: int, _own: _Own) -> None:
         self.paused = max(self.paused, Said(seq, at_ms))
 
-    def _start(self, seq: int, at_ms: int, own: dict[str, Any]) -> None:
-        self.frontend = max(self.frontend, Said(seq, at_ms, _text(own.get("frontend"), 40)))
+    def _start(self, seq: int, at_ms: int, own: _Own) -> None:
+        self.frontend = max(self.frontend, Said(seq, at_ms, _text(own.frontend, 40)))
 
     def to_json(self) -> str:
         """All of it, for `from_json`."""
-        exercises = {
-            name: [each.counted, each.highest, each.first, each.first_pass, each.recent]
-            for name, each in self.exercises.items()
-        }
-        return orjson.dumps({**vars(self), "exercises": exercises}, default=tuple).decode()
+        exercises, cells = (
+            each if isinstance(each, str) else msgspec.json.encode(each).decode()
+            for each in (self.exercises_kept, self.cells_kept)
+        )
+        as_kept = replace(self, exercises_kept=exercises, cells_kept=cells)
+        return msgspec.json.encode(as_kept).decode()
 
     @classmethod
     def from_json(cls, text: str) -> SessionFigures:
         """What `to_json` made text of.
 
         Raises:
-            ValueError, KeyError, TypeError: It did not.
+            ValueError: It did not, or one of a version that gave it another form.
         """
-        kept = orjson.loads(text)
-        made: dict[int, Attempt] = {}  # one is often the first, a pass and a recent one
-
-        def attempt(values: list[Any]) -> Attempt:
-            known = made.get(values[0])
-            if known is None:
-                known = made[values[0]] = Attempt(*values)
-            return known
-
-        for name in ("cohort", "cell", "hand", "paused", "frontend"):
-            kept[name] = Said(*kept[name])
-        kept["cells"] = {cell_id: Said(*said) for cell_id, said in kept["cells"].items()}
-        kept["tests"] = [(attempt(values), name) for values, name in kept["tests"]]
-        kept["ends"] = [Attempt(*each) for each in kept["ends"]]
-        kept["exercises"] = {
-            name: Exercise(
-                counted,
-                highest,
-                attempt(first) if first else None,
-                attempt(first_pass) if first_pass else None,
-                [attempt(each) for each in recent],
-            )
-            for name, (counted, highest, first, first_pass, recent) in kept["exercises"].items()
-        }
-        return cls(**kept)
+        return _FIGURES.decode(text)
 
 
+_OWN = msgspec.json.Decoder(_Own)
+_FIGURES = msgspec.json.Decoder(SessionFigures)
+_EXERCISES = msgspec.json.Decoder(dict[str, Exercise])
+_CELLS = msgspec.json.Decoder(dict[str, Moment])
 _APPLIERS = {
     "start": SessionFigures._start,  # noqa: SLF001  # this module's own
     "cell": SessionFigures._cell,  # noqa: SLF001
@@ -291,14 +250,14 @@ def epoch_ms(timestamp: str) -> int:
     return 0 if when is None else round(when.timestamp() * 1000)
 
 
-def _attempt(seq: int, at_ms: int, own: dict[str, Any]) -> Attempt:
-    number = own.get("try")
+def _attempt(seq: int, at_ms: int, own: _Own) -> Attempt:
+    number = own.attempt
     return Attempt(
         seq,
         at_ms,
-        own.get("ok") is not False,
-        _text(own.get("err"), _MAX_MESSAGE_CHARS),
-        number if isinstance(number, int) and 0 < number < 1_000_000 else 0,  # noqa: PLR2004
+        own.ok is not False,
+        _text(own.err, _MAX_MESSAGE_CHARS),
+        number if type(number) is int and 0 < number < 1_000_000 else 0,  # noqa: PLR2004
     )
 
 
@@ -313,12 +272,3 @@ def _text(value: object, max_chars: int) -> str:
 def _one(text: str) -> str:
     """Equal texts as one object: a class has few, and says each thousands of times."""
     return text
-
-
-def _keep_latest(recent: list[_Numbered], latest: _Numbered, most: int) -> None:
-    if not recent or latest > recent[-1]:  # nearly always
-        recent.append(latest)
-    else:
-        insort(recent, latest)
-    if len(recent) > most:
-        del recent[0]

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import NamedTuple
 
-import orjson
+import msgspec
 
 from ipynb_telemetry.classroom.figures import SessionFigures
-from ipynb_telemetry.classroom.students import Student, exercise_order, students_of
+from ipynb_telemetry.classroom.order import exercise_order
+from ipynb_telemetry.classroom.students import Student, students_of
 
 _NOT_LOADED = 1 << 62
 _MORE_EVIDENCE = 1.05  # before exercises are put in order anew: thousands of students are asked
@@ -102,7 +103,7 @@ class Notebook:
         for name in figures.names:
             self._by_name.setdefault(name, set()).add(figures.sess)
             self._stale[name] = None
-        met = [name for name, exercise in figures.exercises.items() if exercise.first]
+        met = [name for name, each in figures.standings.items() if each.attempts]
         more = len(met) - self._met.get(figures.sess, 0)
         if more:
             self._met[figures.sess] = len(met)
@@ -205,8 +206,8 @@ class _Rows:
 
     @cached_property
     def text(self) -> str:
-        rows = ({**each.as_json(), "arrived": self._first(each)} for each in self.students)
-        return orjson.dumps([*rows]).decode()
+        rows = [each.row(arrived=self._first(each)) for each in self.students]
+        return msgspec.json.encode(rows).decode()
 
     def _first(self, student: Student) -> int:
         """When the student came: in this order nobody who comes later gets an earlier place."""

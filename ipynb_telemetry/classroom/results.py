@@ -7,10 +7,12 @@ from datetime import datetime, timezone
 from itertools import groupby
 from typing import NamedTuple
 
+from ipynb_telemetry.classroom.attempts import Standing
 from ipynb_telemetry.classroom.figures import SessionFigures
-from ipynb_telemetry.classroom.students import Standing, Student, all_students, exercise_order
+from ipynb_telemetry.classroom.order import exercise_order
+from ipynb_telemetry.classroom.students import Student, all_students
 
-_NOT_TRIED = Standing(passed=False, attempts=0, first_try=False, ever_passed=False)
+_NOT_TRIED = Standing()
 
 
 class Result(NamedTuple):
@@ -41,7 +43,7 @@ def results(figures: Iterable[SessionFigures]) -> Iterator[Result]:
     for notebook, students in students_by_notebook(figures):
         exercises = exercise_order(each for student in students for each in student.sessions)
         for student in students:
-            minutes = student.minutes_to_pass()
+            minutes = student.minutes_to_pass
             for exercise in exercises:
                 yield _result(student, notebook, exercise, minutes.get(exercise))
 
@@ -64,7 +66,7 @@ def _result(student: Student, notebook: str, exercise: str, minutes: float | Non
         exercise=exercise,
         passed=standing.passed,
         attempts=standing.attempts,
-        first_try=standing.first_try,
+        first_try=exercise in student.passed_first,
         minutes_to_pass=None if minutes is None else round(minutes, 2),
         session=latest.sess if student.clash else "",
         last_seen=_iso(latest.last_ms),

@@ -8,36 +8,21 @@ tell from here: each has its own row, marked as a clash.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections import Counter
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from heapq import nlargest
-from itertools import combinations, groupby, takewhile
-from typing import Any, NamedTuple, TypeVar
+from itertools import chain, combinations, groupby, pairwise, takewhile
+from typing import Any, NamedTuple
 
-from ipynb_telemetry.classroom.figures import Attempt, Exercise, SessionFigures
+from msgspec import Struct, to_builtins
+
+from ipynb_telemetry.classroom.attempts import Attempt, Failure, Standing, Streak
+from ipynb_telemetry.classroom.figures import SessionFigures
 
 MINUTE_MS = 60_000
 GONE_MINUTES = 60  # who has done nothing for longer has left, and needs no help any more
 SAME_ERRORS = 3  # as often as this in a row is again and again
-_SAMPLE_PAIRS = 40_000  # of exercises or cells, whose order in a session is looked at
-_SAMPLE_SESSIONS = 40
-
-_Met = TypeVar("_Met")
-
-
-class Standing(NamedTuple):
-    """How a student stands with one exercise."""
-
-    passed: bool
-    """Whether the latest attempt did, as the student's panel has it."""
-    attempts: int
-    first_try: bool
-    """Whether the very first attempt passed."""
-    ever_passed: bool
-    """An exercise can be broken again after it has passed."""
 
 
 class Trouble(NamedTuple):
@@ -55,6 +40,39 @@ class Trouble(NamedTuple):
     """How often the same error came, last of all and without another in between."""
     failed_last: bool
     """Whether the last cell or test that ended was a failure."""
+
+
+class Row(Struct, rename="camel", gc=False):
+    """What the page gets of a student: times in milliseconds since 1970, UTC."""
+
+    key: str
+    name: str
+    was: list[str]
+    """Other names that the student had."""
+    clash: bool
+    cohort: str
+    first: int
+    last: int
+    cell: str
+    """That was run last."""
+    cell_at: int
+    at: str
+    """The exercise that the student is working on; empty where that cannot be told."""
+    hand: int
+    """Since when it is up; 0 where it is not."""
+    paused: bool
+    ex: dict[str, Standing]
+    fails: int
+    since: int
+    failing: str
+    err: str
+    same: int
+    failed_last: bool
+    """These six are the `Trouble`."""
+    sessions: list[tuple[str, int, int, int, int, int]]
+    """Of each its id, received, expected, first, last, and how many came without a number."""
+    arrived: int
+    """The smaller, the earlier the first event came, whenever it happened; 0 where nobody told."""
 
 
 @dataclass(frozen=True)
@@ -78,99 +96,125 @@ class Student:
     @cached_property
     def exercises(self) -> dict[str, Standing]:
         """How the student stands with each exercise that was tried or skipped."""
-        met = [session.exercises for session in self.sessions]
-        if len(met) == 1:  # nearly always
-            return {name: _standing_in_one(each) for name, each in met[0].items()}
-        names = {name: None for each in met for name in each}
-        return {name: _standing([each[name] for each in met if name in each]) for name in names}
+        if len(self.sessions) == 1:  # nearly always
+            return self._latest.standings
+        standings: dict[str, Standing] = {}
+        for name, now in chain.from_iterable(self._standings()):
+            before = standings.get(name)
+            if before is None:
+                standings[name] = now
+            elif now.attempts:
+                attempts, ever = before.attempts + now.attempts, before.ever_passed
+                standings[name] = Standing(now.state, attempts, ever | now.ever_passed)
+        return standings
 
+    def _standings(self) -> Iterable[Iterable[tuple[str, Standing]]]:
+        """In each session; of one exercise, that comes later whose latest attempt is later."""
+        if all(one.last_ms <= other.first_ms for one, other in pairwise(self.sessions)):
+            return (session.standings.items() for session in self.sessions)
+        # A session was left open during another: it has to be asked of each exercise.
+        kept = chain(*(session.exercises.items() for session in self.sessions))
+        in_order = sorted(kept, key=lambda each: each[1].latest_ms)
+        return [[(name, exercise.standing) for name, exercise in in_order]]
+
+    @property
+    def passed_first(self) -> set[str]:
+        """The exercises whose very first attempt passed."""
+        return self._ways[0]
+
+    @property
     def minutes_to_pass(self) -> dict[str, float]:
         """Of each exercise that has passed, how long it took.
 
         From the pass before it, or from the beginning of the session, to its first pass.
         """
-        return self._minutes
+        return self._ways[1]
 
     @cached_property
-    def _minutes(self) -> dict[str, float]:
+    def _ways(self) -> tuple[set[str], dict[str, float]]:
+        tried: set[str] = set()
+        passed_first: set[str] = set()
         minutes: dict[str, float] = {}
         for session in self.sessions:
-            passes = sorted(
-                each.first_pass.at_ms for each in session.exercises.values() if each.first_pass
-            )
-            for name, each in session.exercises.items():
-                if each.first is not None and each.first_pass is not None and name not in minutes:
-                    place = bisect_right(passes, each.first.at_ms - 1)
+            passed: list[tuple[str, int, int]] = []
+            for name, kept in session.exercises.items():
+                if not kept.recent:
+                    continue
+                first = kept.early or kept.recent[0]
+                if name not in tried and first.ok and first.number <= 1:
+                    passed_first.add(name)
+                tried.add(name)
+                first_pass = first if first.ok else kept.first_pass
+                if first_pass is not None:
+                    passed.append((name, first.at_ms, first_pass.at_ms))
+            passes = sorted([at_ms for _, _, at_ms in passed])
+            for name, first_ms, at_ms in passed:
+                if name not in minutes:
+                    place = bisect_left(passes, first_ms)
                     begun_ms = passes[place - 1] if place else session.first_ms
-                    minutes[name] = max(0, each.first_pass.at_ms - begun_ms) / MINUTE_MS
-        return minutes
+                    minutes[name] = max(0, at_ms - begun_ms) / MINUTE_MS
+        return passed_first, minutes
 
     @cached_property
     def trouble(self) -> Trouble:
-        tests = [test for session in self.sessions for test in session.tests]
-        ends = [end for session in self.sessions for end in session.ends]
-        if len(self.sessions) > 1:
-            tests.sort(key=lambda each: _when(each[0]))
-            ends.sort(key=_when)
-        failing = [*takewhile(lambda each: not each[0].ok, reversed(tests))]
-        failing_ends = [*takewhile(lambda end: not end.ok, reversed(ends))]
-        last = max((*(test for test, _ in tests[-1:]), *ends[-1:]), default=None, key=_when)
-        errors = [test.err for test, _ in failing[:1]] or [end.err for end in failing_ends[:1]]
+        tests = _failing([session.tests for session in self.sessions])
+        ends = _failing([session.ends for session in self.sessions])
+        streaks = (streak.latest for each in self.sessions for streak in (each.tests, each.ends))
+        last = max((each for each in streaks if each is not None), default=None)
         return Trouble(
-            fails=len(failing),
-            since_ms=failing[-1][0].at_ms if failing else 0,
-            exercise=failing[0][1] if failing else "",
-            err=errors[0] if errors else "",
-            same=max(_same([test for test, _ in failing]), _same(failing_ends)),
-            failed_last=last is not None and not last.ok,
+            fails=len(tests),
+            since_ms=tests[-1].attempt.at_ms if tests else 0,
+            exercise=tests[0].exercise if tests else "",
+            err=next((each.attempt.err for each in (*tests, *ends)), ""),
+            same=max(_same(tests), _same(ends)),
+            failed_last=last is not None and not last[2],
+        )
+
+    def row(self, *, arrived: int = 0) -> Row:
+        """The student as the page shows one."""
+        latest, trouble = self._latest, self.trouble
+        names = {name: None for session in self.sessions for name in session.names}
+        names.pop(self.name, None)
+        return Row(
+            key=self.key,
+            name=self.name,
+            was=[*names],
+            clash=self.clash,
+            cohort=latest.cohort.what,
+            first=self.sessions[0].first_ms,
+            last=latest.last_ms,
+            cell=latest.cell.what,
+            cell_at=latest.cell.at_ms,
+            at=self._at(),
+            hand=latest.hand.at_ms if latest.hand.what else 0,
+            paused=latest.paused.what == "pause",
+            ex=self.exercises,
+            fails=trouble.fails,
+            since=trouble.since_ms,
+            failing=trouble.exercise,
+            err=trouble.err,
+            same=trouble.same,
+            failed_last=trouble.failed_last,
+            sessions=[
+                (it.sess, it.received, it.expected, it.first_ms, it.last_ms, it.unnumbered)
+                for it in self.sessions
+            ],
+            arrived=arrived,
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The row as the page gets it: times in milliseconds since 1970."""
-        latest = self._latest
-        trouble = self.trouble
-        names = {name: None for session in self.sessions for name in session.names}
-        return {
-            "key": self.key,
-            "name": self.name,
-            "was": [name for name in names if name != self.name],
-            "clash": self.clash,
-            "cohort": latest.cohort.what,
-            "first": self.sessions[0].first_ms,
-            "last": latest.last_ms,
-            "cell": latest.cell.what,
-            "cellAt": latest.cell.at_ms,
-            "at": self._at(),
-            "hand": latest.hand.at_ms if latest.hand.what else 0,
-            "paused": latest.paused.what == "pause",
-            "ex": {
-                name: [
-                    2 if each.passed else 1 if each.attempts else 0,
-                    each.attempts,
-                    int(each.ever_passed),
-                ]
-                for name, each in self.exercises.items()
-            },
-            "fails": trouble.fails,
-            "since": trouble.since_ms,
-            "failing": trouble.exercise,
-            "err": trouble.err,
-            "same": trouble.same,
-            "failedLast": trouble.failed_last,
-            "sessions": [
-                [it.sess, it.received, it.expected, it.first_ms, it.last_ms, it.unnumbered]
-                for it in self.sessions
-            ],
-        }
+        """The row as its reader finds it in the JSON."""
+        values: dict[str, Any] = to_builtins(self.row())
+        return values
 
     def _at(self) -> str:
         """The exercise that the student is working on; empty where that cannot be told."""
         latest = self._latest
-        named = [name for name in latest.exercises if _is_named_after(latest.cell.what, name)]
+        named = [name for name in latest.standings if _is_named_after(latest.cell.what, name)]
         if named:
             return max(named, key=len)
-        attempt, exercise = latest.tests[-1] if latest.tests else (None, "")
-        return exercise if attempt is not None and not attempt.ok else ""
+        failures = latest.tests.failures
+        return failures[-1].exercise if failures else ""
 
 
 def students_of(name: str, sessions: Iterable[SessionFigures]) -> list[Student]:
@@ -189,48 +233,6 @@ def all_students(sessions: Iterable[SessionFigures]) -> list[Student]:
         for name, group in groupby(by_name, key=lambda each: each.student)
         for student in students_of(name, group)
     ]
-
-
-def common_order(names: Iterable[str], orders: Iterable[Sequence[str]]) -> list[str]:
-    """The names, in the order in which most have met them.
-
-    Each pair is put as the majority of `orders` has it; a pair that none of them has, or as
-    many one way as the other, is put by name, numbers by their value.
-    """
-    before = Counter(pair for order in orders for pair in combinations(order, 2))
-    by_name = sorted({*names}, key=_natural)
-    ahead = dict.fromkeys(by_name, 0)
-    for one, other in combinations(by_name, 2):
-        is_first = before[one, other] >= before[other, one]
-        ahead[one if is_first else other] += 1
-    return sorted(by_name, key=lambda name: -ahead[name])  # stable: then by name
-
-
-def exercise_order(sessions: Iterable[SessionFigures]) -> list[str]:
-    """Exercises in notebook order, told by when students first tried them."""
-    met = [session.exercises for session in sessions]
-    names = {name for each in met for name, exercise in each.items() if exercise.first}
-    firsts = (
-        {name: exercise.first.seq for name, exercise in each.items() if exercise.first}
-        for each in _sample(met)
-    )
-    return common_order(names, (sorted(each, key=each.__getitem__) for each in firsts))
-
-
-def cell_order(sessions: Iterable[SessionFigures]) -> list[str]:
-    """Cells in notebook order, told by when students first ran them."""
-    met = [session.cells for session in sessions]
-    names = {name for each in met for name in each}
-    return common_order(
-        names, (sorted(each, key=lambda name: each[name].seq) for each in _sample(met))
-    )
-
-
-def _sample(met: Sequence[dict[str, _Met]]) -> list[dict[str, _Met]]:
-    """Those who have met most: their order is enough, and thousands would take their time."""
-    pairs_each = max(map(len, met), default=0) ** 2 // 2 + 1
-    sessions = min(_SAMPLE_SESSIONS, _SAMPLE_PAIRS // pairs_each + 1)
-    return nlargest(sessions, met, key=len)
 
 
 def reasons(
@@ -288,38 +290,25 @@ def error_kind(err: str) -> str:
     return re.sub(r"\d+(\.\d+)?", "#", re.sub(r"'[^']*'|\"[^\"]*\"|0x[0-9a-f]+", "'...'", err))
 
 
+def _failing(streaks: Sequence[Streak]) -> list[Failure]:
+    """The failures since something went well last, in any of the sessions; the latest first."""
+    if len(streaks) == 1:  # nearly always
+        return [*reversed(streaks[0].failures)]
+    good = max(((it.good.at_ms, it.good.seq) for it in streaks if it.good), default=(-1, -1))
+    failures = ((_when(it.attempt), it) for streak in streaks for it in streak.failures)
+    return [it for when, it in sorted(failures, reverse=True) if when > good]
+
+
 def _when(attempt: Attempt) -> tuple[int, int]:
     return attempt.at_ms, attempt.seq
 
 
-def _same(latest_first: Sequence[Attempt]) -> int:
+def _same(latest_first: Sequence[Failure]) -> int:
     if not latest_first:
         return 0
-    kind = error_kind(latest_first[0].err)
-    return sum(1 for _ in takewhile(lambda each: error_kind(each.err) == kind, latest_first))
-
-
-def _standing_in_one(kept: Exercise) -> Standing:
-    """The same as `_standing` of it alone, in a third of the time: rows have dozens."""
-    first = kept.first
-    return Standing(
-        bool(kept.recent) and kept.recent[-1].ok,
-        max(kept.counted, kept.highest),
-        first is not None and first.ok and first.number <= 1,
-        kept.first_pass is not None,
-    )
-
-
-def _standing(kept: Sequence[Exercise]) -> Standing:
-    """From one exercise's figures in each session, those that began earlier first."""
-    latest = [each.recent[-1] for each in kept if each.recent]
-    first = next((each.first for each in kept if each.first), None)
-    return Standing(
-        passed=max(latest, key=_when).ok if len(latest) > 1 else bool(latest) and latest[0].ok,
-        attempts=sum([each.attempts for each in kept]),
-        first_try=first is not None and first.ok and first.number <= 1,
-        ever_passed=any(each.first_pass for each in kept),
-    )
+    kind = error_kind(latest_first[0].attempt.err)
+    alike = takewhile(lambda each: error_kind(each.attempt.err) == kind, latest_first)
+    return sum(1 for _ in alike)
 
 
 def _at_the_same_time(one: SessionFigures, other: SessionFigures) -> bool:
@@ -330,6 +319,7 @@ def _at_the_same_time(one: SessionFigures, other: SessionFigures) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)
 def _is_named_after(cell_id: str, exercise: str) -> bool:
     cell, name = _plain(cell_id), _plain(exercise)
     return bool(name) and cell.startswith(name) and not cell[len(name) :][:1].isdigit()
@@ -338,8 +328,3 @@ def _is_named_after(cell_id: str, exercise: str) -> bool:
 @lru_cache(maxsize=4096)
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).lower()
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -8,15 +8,10 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from ipynb_telemetry.classroom.figures import Exercise, SessionFigures
-from ipynb_telemetry.classroom.students import (
-    MINUTE_MS,
-    Standing,
-    Student,
-    cell_order,
-    error_kind,
-    exercise_order,
-)
+from ipynb_telemetry.classroom.attempts import Standing
+from ipynb_telemetry.classroom.figures import SessionFigures
+from ipynb_telemetry.classroom.order import cell_order, exercise_order
+from ipynb_telemetry.classroom.students import MINUTE_MS, Student, error_kind
 
 _MOST_COMMON = 3
 _PACE_STEPS = 120
@@ -35,12 +30,15 @@ def exercise_figures(students: Sequence[Student]) -> list[dict[str, Any]]:
     names = exercise_order(session for each in students for session in each.sessions)
     collected = {name: _Collected() for name in names}
     for student in students:
-        minutes = student.minutes_to_pass()
+        minutes, passed_first, key = student.minutes_to_pass, student.passed_first, student.key
         for name, standing in student.exercises.items():
-            collected[name].add(standing, minutes.get(name))
+            if standing.attempts:
+                collected[name].add(standing, minutes.get(name), is_first=name in passed_first)
         for session in student.sessions:
             for name, exercise in session.exercises.items():
-                collected[name].add_errors(student.key, exercise)
+                for attempt in exercise.recent:
+                    if not attempt.ok:
+                        collected[name].add_error(key, attempt.err)
     return [
         {"name": name, "students": len(students), **collected[name].figures()} for name in names
     ]
@@ -55,22 +53,19 @@ class _Collected:
         self._minutes: list[float] = []
         self._errors: dict[str, tuple[str, Counter[str]]] = {}  # by kind: the first, how often whom
 
-    def add(self, standing: Standing, minutes: float | None) -> None:
-        if standing.attempts:
-            self._attempts.append(standing.attempts)
-            self._passed += standing.passed
-            self._first_try += standing.first_try
+    def add(self, standing: Standing, minutes: float | None, *, is_first: bool) -> None:
+        self._attempts.append(standing.attempts)
+        self._passed += standing.passed
+        self._first_try += is_first
         if minutes is not None:
             self._minutes.append(minutes)
 
-    def add_errors(self, student: str, exercise: Exercise) -> None:
+    def add_error(self, student: str, err: str) -> None:
         """Messages that differ in numbers and quoted words alone count as one."""
-        for attempt in exercise.recent:
-            if not attempt.ok:
-                kind = error_kind(attempt.err)
-                if kind not in self._errors:
-                    self._errors[kind] = attempt.err, Counter()
-                self._errors[kind][1][student] += 1
+        kind = error_kind(err)
+        if kind not in self._errors:
+            self._errors[kind] = err, Counter()
+        self._errors[kind][1][student] += 1
 
     def figures(self) -> dict[str, Any]:
         errors = sorted(
