@@ -31,7 +31,7 @@ from figures import median
 
 from ipynb_telemetry.classroom.database import connect, keep
 from ipynb_telemetry.classroom.figures import SessionFigures
-from ipynb_telemetry.classroom.notebook import iso
+from ipynb_telemetry.classroom.kept import as_row
 from ipynb_telemetry.classroom.protocol import StoredEvent
 
 _STUDENTS, _EXERCISES = 1_000, 40
@@ -105,8 +105,7 @@ def _a_lesson(number: int, notebook: str, began: datetime) -> tuple[list[_Row], 
         for event in _a_student(chance, f"STUDENT-{student:04}", sess, notebook, began):
             figures.apply(event)
             events.append((chance.randbytes(16), *event[1:]))
-        last = iso(figures.last_ms)
-        sessions.append((sess, figures.nb, figures.student, "", last, figures.to_json()))
+        sessions.append(as_row(figures))
     events.sort(key=lambda row: row[3])
     return events, sessions
 

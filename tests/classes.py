@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ipynb_telemetry.classroom.figures import SessionFigures
+from ipynb_telemetry.classroom.kept import as_row
 from ipynb_telemetry.classroom.play import a_class
 from ipynb_telemetry.classroom.protocol import StoredEvent, read_v0
-from ipynb_telemetry.classroom.reading import FigureRow
 from ipynb_telemetry.classroom.store import Store
 from ipynb_telemetry.events import Record, message, new_record
 
@@ -59,13 +59,7 @@ def keep_figures(path: Path) -> None:
     by_session: dict[str, SessionFigures] = {}
     for upto, event in store.events():  # noqa: B007  # the last one's
         by_session.setdefault(event.sess, SessionFigures(event.sess)).apply(event)
-    rows = [
-        FigureRow(
-            each.sess, each.nb, each.student, each.cohort.what, BEGAN.isoformat(), each.to_json()
-        )
-        for each in by_session.values()
-    ]
-    store.write_figures(rows, upto).result(30)
+    store.write_figures([as_row(each) for each in by_session.values()], upto).result(30)
     store.close()
 
 

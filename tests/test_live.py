@@ -17,6 +17,7 @@ from ipynb_telemetry.classroom import live as live_module
 from ipynb_telemetry.classroom.live import Live
 from ipynb_telemetry.classroom.notebook import Changes, Notebook, Query
 from ipynb_telemetry.classroom.protocol import StoredEvent
+from ipynb_telemetry.classroom.reading import FigureRow
 from ipynb_telemetry.classroom.store import Store
 
 HOUR_MS = 60 * MINUTE_MS
@@ -387,6 +388,79 @@ def test_figures_are_kept_also_while_there_is_always_more_to_do(
 
     wait_until(lambda: room.store.figures_upto() == 1)
     assert next(numbers) < 1000
+
+
+@pytest.mark.parametrize("reading", ["figures_of", "events"])
+def test_events_wait_in_the_store_until_it_can_be_read_again(
+    room: Class, monkeypatch: pytest.MonkeyPatch, reading: str
+) -> None:
+    monkeypatch.setattr(live_module, "_CATCH_UP_EVERY_S", 0.01)
+    room.store_all(Lesson("ADA", "aaaaaaaa").cell("a"))
+    tried: list[object] = []
+
+    def out_of_files(*_: object, **__: object) -> list[FigureRow]:
+        tried.append(1)
+        msg = "unable to open database file"
+        raise sqlite3.OperationalError(msg)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(room.store, "figures_of", out_of_files)
+        broken.setattr(room.store, reading, out_of_files)
+        room.store.submit(Lesson("BEN", "bbbbbbbb").cell("a").events).result()
+        wait_until(lambda: len(tried) > 2)  # it tries again without being asked
+        room.store.submit(Lesson("EVA", "eeeeeeee").cell("a").events).result()
+        assert room.names() == ["ADA"]
+
+    wait_until(lambda: room.names() == ["ADA", "BEN", "EVA"])
+
+
+def test_what_could_not_be_read_before_the_end_is_there_after_it(
+    room: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(room.store, "figures_of", failing_read)
+        room.store.submit(Lesson("BEN", "bbbbbbbb").cell("a").events).result()
+        room.live.close()
+    room.store.submit(Lesson("EVA", "eeeeeeee").cell("a").events).result()
+    room.store.close()
+
+    room.begin()
+
+    wait_until(lambda: room.names() == ["BEN", "EVA"])
+
+
+def failing_read(*_: object) -> list[FigureRow]:
+    msg = "disk I/O error"
+    raise sqlite3.OperationalError(msg)
+
+
+def test_a_session_whose_events_cannot_be_read_holds_nobody_else_up_for_good(
+    room: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "_CATCH_UP_EVERY_S", 0.01)
+    ada = Lesson("ADA", "aaaaaaaa", nb="D4_Files", at_minutes=-60).failed("one").passed("one", 2)
+    room.store_all(ada, Lesson("EVA", "eeeeeeee").cell("a"), only=slice(1))
+    room.live.close()
+    to_be_counted_again = [row._replace(figures="[]") for row in room.store.read_figures()]
+    room.store.write_figures(to_be_counted_again, 2).result()
+    room.store.close()
+    room.begin()
+    assert room.names() == ["EVA"]
+
+    with monkeypatch.context() as broken:
+        broken.setattr(room.store, "events", failing_events)
+        ben = Lesson("BEN", "bbbbbbbb").cell("a")
+        room.store.submit([*ben.events, *ada.events[1:]]).result()
+        wait_until(lambda: room.names() == ["BEN", "EVA"])
+
+    wait_until(lambda: room.live.up_to_date(4))
+    [row] = rows_of(room.live.changes(Query(notebook="D4_Files")), "ADA")
+    assert row["ex"] == {"one": [2, 2, 1]}
+
+
+def failing_events(**_: object) -> list[tuple[int, StoredEvent]]:
+    msg = "disk I/O error"
+    raise sqlite3.OperationalError(msg)
 
 
 def test_a_listener_is_woken_from_the_writers_thread(room: Class) -> None:

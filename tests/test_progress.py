@@ -12,7 +12,7 @@ from ipynb_telemetry.classroom.figures import (
     epoch_ms,
 )
 from ipynb_telemetry.classroom.protocol import StoredEvent
-from ipynb_telemetry.classroom.spans import SPELL_MS
+from ipynb_telemetry.classroom.spans import MAX_RUNS, SPELL_MS
 
 NAMES = st.sampled_from(["one", "two", "three"])
 HAPPENINGS = st.one_of(
@@ -124,6 +124,39 @@ def test_events_that_have_not_arrived_are_missed_until_they_do() -> None:
     figures.apply(events[1])
     assert (figures.received, figures.expected) == (4, 4)
     assert figures.spans == [[0, 3]]
+
+
+def test_every_other_number_does_not_grow_for_ever() -> None:
+    [event] = Lesson().cell("a").events
+    figures = SessionFigures("aaaaaaaa")
+
+    taken = [figures.apply(event._replace(seq=number)) for number in range(0, 4 * MAX_RUNS, 2)]
+
+    assert taken == [True] * MAX_RUNS + [False] * MAX_RUNS
+    assert (len(figures.spans), figures.received) == (MAX_RUNS, MAX_RUNS)
+    assert figures.expected == 2 * MAX_RUNS - 1
+
+
+def test_a_session_with_many_gaps_goes_on_and_can_be_made_whole() -> None:
+    [event] = Lesson().cell("a").events
+    figures = figures_of(event._replace(seq=number) for number in range(0, 2 * MAX_RUNS, 2))
+
+    assert all(figures.apply(event._replace(seq=number)) for number in range(1, 2 * MAX_RUNS, 2))
+
+    assert figures.spans == [[0, 2 * MAX_RUNS - 1]]
+    assert (figures.received, figures.expected) == (2 * MAX_RUNS, 2 * MAX_RUNS)
+
+
+def test_a_session_heard_of_once_an_hour_for_years_does_not_grow_for_ever() -> None:
+    lesson = Lesson()
+    for _ in range(MAX_RUNS + 5):
+        lesson.cell("a").wait(60)
+
+    figures = lesson.figures
+
+    assert len(figures.spells) == MAX_RUNS
+    assert figures.first_ms == BEGAN_MS
+    assert figures.last_ms == epoch_ms(lesson.events[-1].timestamp)
 
 
 def test_the_current_cell_is_that_of_the_highest_seq() -> None:

@@ -146,7 +146,7 @@ def test_what_is_set_on_a_person_is_kept_with_the_properties() -> None:
     assert json.loads(event.properties)["$set"] == {"class": "A"}
 
 
-@pytest.mark.parametrize("seq", [-1, 1.5, True, "3", 2**63, None])
+@pytest.mark.parametrize("seq", [-1, 1.5, True, "3", 10_000_001, 2**62, 2**63, None])
 def test_a_seq_that_is_none_is_not_taken_for_one(seq: object) -> None:
     assert read_one(properties={"seq": seq}).seq is None
 

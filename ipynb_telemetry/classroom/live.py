@@ -16,15 +16,18 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TypeAlias, TypeVar
 
 from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms, is_of_a_lesson
-from ipynb_telemetry.classroom.notebook import Changes, Notebook, Query, iso
+from ipynb_telemetry.classroom.kept import as_row, figures_from
+from ipynb_telemetry.classroom.listeners import Listeners
+from ipynb_telemetry.classroom.notebook import Changes, Notebook, Query
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.store import FigureRow, Store, StoreError
 from ipynb_telemetry.classroom.students import Student
+from ipynb_telemetry.classroom.times import iso
 
 log = logging.getLogger("ipynb_telemetry")
 
@@ -33,6 +36,7 @@ MAX_SESSIONS = 3_000  # that are read from the store for one view: those heard o
 LESSON_MS = 12 * 3600 * 1000  # what is called one lesson, where nobody has chosen a date
 _OLD_MS = 24 * 3600 * 1000
 _GOES_ON_MS = 48 * 3600 * 1000  # a session may, beyond the day that somebody looks at
+_CATCH_UP_EVERY_S = 1.0  # where the store cannot be read
 _CATCH_UP_EVENTS = 1_000  # at once, so that a view may look in between
 _WARM_ROWS = 20  # at once, some milliseconds
 _WARM_EVERY_S = 0.05  # while events come: the next may change what was made
@@ -62,8 +66,9 @@ class Live:
         self._upto = 0
         self._notebooks: dict[str, Notebook] = {}
         self._unsaved: dict[str, SessionFigures] = {}
-        self._listeners: set[_Listener] = set()
+        self._listeners = Listeners()
         self._ended = False
+        self._is_behind = True  # our thread's alone: not all that was stored has been applied
 
     def applied(self, events: _Batch) -> None:
         """What the store has committed; called by its writer, so this only puts it down."""
@@ -79,9 +84,8 @@ class Live:
 
     def end_streams(self) -> None:
         """Tell all listeners that there will be no more news; may be called from anywhere."""
-        with self._lock:
-            self._ended = True
-            self._wake()
+        self._ended = True
+        self._listeners.wake()
 
     def close(self) -> None:
         """Keep the figures in the store; before that is closed."""
@@ -128,17 +132,9 @@ class Live:
             notebook = self._notebook_of(query)
             return figures(notebook.students(self._loaded(notebook, query)) if notebook else [])
 
-    @contextmanager
-    def listening(self) -> Iterator[asyncio.Event]:
+    def listening(self) -> AbstractContextManager[asyncio.Event]:
         """An event that is set whenever something has changed; for the loop that asks."""
-        listener = _Listener(asyncio.get_running_loop(), asyncio.Event())
-        with self._lock:
-            self._listeners.add(listener)
-        try:
-            yield listener.news
-        finally:
-            with self._lock:
-                self._listeners.discard(listener)
+        return self._listeners.listening()
 
     def _notebook_of(self, query: Query) -> Notebook | None:
         if query.notebook:
@@ -171,7 +167,7 @@ class Live:
         )
         for row in rows:
             if row.sess not in notebook.sessions:
-                notebook.add(self._read_back(row))
+                notebook.add(figures_from(self._store, row, self._upto))
 
     def forget(self, student: str) -> None:
         """Drop all sessions in which a name stands; after the store has."""
@@ -180,13 +176,12 @@ class Live:
             for notebook in self._notebooks.values():
                 for sess in notebook.forget(student, self._version):
                     self._unsaved.pop(sess, None)
-            self._wake()
+            self._listeners.wake()
 
     # The thread of our own
 
     def _run(self) -> None:
         try:
-            self._catch_up()
             self._follow()
             self._save()
         except Exception:
@@ -195,22 +190,27 @@ class Live:
     def _follow(self) -> None:
         """Apply what comes in, until the end; in between, do what can wait."""
         save_at_s = time.monotonic() + SAVE_EVERY_S
-        warmed_s, warm_at_s, ends = 0.0, 0.0, False
+        catch_up_at_s, warmed_s, warm_at_s, ends = 0.0, 0.0, 0.0, False
         while not ends:
-            wait_s = min(save_at_s, warm_at_s) - time.monotonic()
+            next_s = min(save_at_s, catch_up_at_s if self._is_behind else warm_at_s)
             try:
-                events, ends = self._next_events(max(0.0, wait_s))
+                events, ends = self._next_events(max(0.0, next_s - time.monotonic()))
             except queue.Empty:
-                if time.monotonic() >= warm_at_s:
-                    more = self._warm()
-                    warmed_s = time.monotonic()
-                    warm_at_s = warmed_s + (_BREATH_S if more else SAVE_EVERY_S)
-            else:
+                events = ()
+            if self._is_behind:
+                if ends or time.monotonic() >= catch_up_at_s:
+                    self._catch_up()
+                    catch_up_at_s = time.monotonic() + _CATCH_UP_EVERY_S
+            elif events:
                 began_s = time.monotonic()
-                self._apply(events)
+                self._take(events)
                 warm_at_s = warmed_s + _WARM_EVERY_S
                 if not ends:  # half of the time is for those who send, and more comes meanwhile
                     time.sleep(min(_MAX_PAUSE_S, time.monotonic() - began_s))
+            elif time.monotonic() >= warm_at_s:
+                more = self._warm()
+                warmed_s = time.monotonic()
+                warm_at_s = warmed_s + (_BREATH_S if more else SAVE_EVERY_S)
             if time.monotonic() >= save_at_s:
                 if self._save():
                     self._drop_what_is_old()
@@ -231,17 +231,30 @@ class Live:
             batch = self._inbox.get()
         return events, True
 
+    def _take(self, batch: _Batch) -> None:
+        """Apply what came in; or know that we are behind, where the store cannot be read."""
+        try:
+            self._apply(batch)
+        except sqlite3.Error as failure:
+            log.warning("the views wait until the events can be read again: %r", failure)
+            self._is_behind = True
+
     def _catch_up(self) -> None:
-        """Apply what was stored after the figures were kept."""
+        """Apply what was stored after that which has been: all that came in is there."""
         batch: list[tuple[int, StoredEvent]] = []
-        for numbered in self._store.events(after=self._upto):
-            batch.append(numbered)
-            if len(batch) == _CATCH_UP_EVENTS:
-                self._apply(batch)
-                batch = []
-                if len(self._unsaved) > MAX_SESSIONS and self._save():  # a long way to go
-                    self._drop_what_is_old()
-        self._apply(batch)
+        try:
+            for numbered in self._store.events(after=self._upto):
+                batch.append(numbered)
+                if len(batch) == _CATCH_UP_EVENTS:
+                    self._apply(batch)
+                    batch = []
+                    if len(self._unsaved) > MAX_SESSIONS and self._save():  # a long way to go
+                        self._drop_what_is_old()
+            self._apply(batch)
+        except sqlite3.Error as failure:
+            log.warning("the views are behind, and try again: %r", failure)
+        else:
+            self._is_behind = False
 
     def _warm(self) -> bool:
         """Make rows that are likely to be looked at; whether more remain."""
@@ -252,29 +265,43 @@ class Live:
             return notebook.warm(self._loaded(notebook, Query()), _WARM_ROWS)
 
     def _apply(self, batch: _Batch) -> None:
+        """Bring the figures up to date.
+
+        Raises:
+            sqlite3.Error: What the store keeps of a session cannot be read; the rest of the
+                batch from there on is not applied.
+        """
         with self._lock:
+            kept = self._kept_of_new(batch)
             self._version += 1
             changed: dict[str, tuple[Notebook, SessionFigures]] = {}
             try:
-                kept = self._kept_of_new(batch)
-            except sqlite3.Error:
-                log.exception("%d events are stored, but not in the views", len(batch))
-                return
-            for event_id, event in batch:
-                if event_id <= self._upto:  # it came while we caught up, and was read then
-                    continue
-                try:
-                    if is_of_a_lesson(event):
-                        notebook, figures = self._session_of(event, kept)
-                        if figures.apply(event):
-                            changed[event.sess] = notebook, figures
-                except Exception:  # one event must not keep the others from being seen
-                    log.exception("event %s is stored, but not in the views", event.uuid)
-                self._upto = event_id
-            for sess, (notebook, figures) in changed.items():
-                notebook.has_changed(figures, self._version)
-                self._unsaved[sess] = figures
-            self._wake()
+                for event_id, event in batch:
+                    # What came while we caught up was read then.
+                    if event_id > self._upto:
+                        self._apply_one(event, kept, changed)
+                        self._upto = event_id
+            finally:
+                for sess, (notebook, figures) in changed.items():
+                    notebook.has_changed(figures, self._version)
+                    self._unsaved[sess] = figures
+                self._listeners.wake()
+
+    def _apply_one(
+        self,
+        event: StoredEvent,
+        kept: Mapping[str, FigureRow],
+        changed: dict[str, tuple[Notebook, SessionFigures]],
+    ) -> None:
+        try:
+            if is_of_a_lesson(event):
+                notebook, figures = self._session_of(event, kept)
+                if figures.apply(event):
+                    changed[event.sess] = notebook, figures
+        except sqlite3.Error:
+            raise
+        except Exception:  # one event must not keep the others from being seen
+            log.exception("event %s is stored, but not in the views", event.uuid)
 
     def _kept_of_new(self, batch: _Batch) -> dict[str, FigureRow]:
         """What the store keeps of sessions that are not in memory, all read at once."""
@@ -295,35 +322,20 @@ class Live:
         figures = notebook.sessions.get(event.sess)
         if figures is None:
             row = kept.get(event.sess)
-            figures = SessionFigures(event.sess) if row is None else self._read_back(row)
+            figures = (
+                SessionFigures(event.sess)
+                if row is None
+                else figures_from(self._store, row, self._upto)
+            )
             notebook.add(figures)
         return notebook, figures
-
-    def _read_back(self, row: FigureRow) -> SessionFigures:
-        try:
-            return SessionFigures.from_json(row.figures)
-        except (ValueError, KeyError, TypeError):  # of another version of ours
-            figures = SessionFigures(row.sess)
-            for _, event in self._store.events(sess=row.sess, upto=self._upto):
-                figures.apply(event)
-            return figures
 
     def _save(self) -> bool:
         """Keep the figures; True when they are, so that they may leave memory."""
         with self._lock:
             if not self._unsaved:
                 return True
-            rows = [
-                FigureRow(
-                    each.sess,
-                    each.nb,
-                    each.student,
-                    each.cohort.what,
-                    iso(each.last_ms),
-                    each.to_json(),
-                )
-                for each in self._unsaved.values()
-            ]
+            rows = [as_row(each) for each in self._unsaved.values()]
             unsaved, self._unsaved = self._unsaved, {}
             saved = self._store.write_figures(rows, self._upto)
         try:
@@ -344,19 +356,3 @@ class Live:
             for notebook in self._notebooks.values():
                 if notebook.looked_at_s < unseen_since_s:
                     notebook.drop_before(round(time.time() * 1000) - _OLD_MS)
-
-    def _wake(self) -> None:
-        for listener in self._listeners:
-            listener.wake()
-
-
-class _Listener:
-    """One loop that waits for news; woken once, however much there is."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
-        self._loop, self.news = loop, news
-
-    def wake(self) -> None:
-        if not self.news.is_set():
-            with suppress(RuntimeError):  # the loop has ended, and the page with it
-                self._loop.call_soon_threadsafe(self.news.set)

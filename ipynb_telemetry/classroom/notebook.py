@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import NamedTuple
 
@@ -15,7 +14,6 @@ from ipynb_telemetry.classroom.students import Student, students_of
 
 _NOT_LOADED = 1 << 62
 _MORE_EVIDENCE = 1.05  # before exercises are put in order anew: thousands of students are asked
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Query(NamedTuple):
@@ -212,9 +210,3 @@ class _Rows:
     def _first(self, student: Student) -> int:
         """When the student came: in this order nobody who comes later gets an earlier place."""
         return min(self._arrived.get(session.sess, 0) for session in student.sessions)
-
-
-def iso(ms: int) -> str:
-    """Milliseconds since 1970 as ISO 8601 in UTC, as the store has its times."""
-    # Not fromtimestamp: Windows knows no time before 1970, and anybody can send one.
-    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="microseconds")

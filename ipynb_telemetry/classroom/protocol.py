@@ -29,7 +29,7 @@ MAX_SINGLE_BYTES = 2 * 1024 * 1024
 """Of the body for one event."""
 MAX_EVENT_BYTES = 1_000_000  # PostHog discards what is larger: its Kafka takes no more
 MAX_NAME_CHARS = 200
-MAX_SEQ = 2**63 - 1  # what SQLite calls an integer
+MAX_SEQ = 10_000_000  # of one session: a hundred events a second, all day, are fewer
 _MAX_LABEL_CHARS = 200
 # A list of empty lists takes 60 times its own bytes once it is read. No event needs so many.
 _MAX_CONTAINERS = 1_000_000

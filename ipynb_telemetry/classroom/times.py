@@ -12,6 +12,7 @@ _MIN_SKEW = timedelta(seconds=10)
 _AS_WE_KEEP_IT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?\+00:00"
 )
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FRACTION = re.compile(r"\.([0-9]{1,9})")
 
 
@@ -58,3 +59,9 @@ def happened(value: object, received: datetime, skew: timedelta) -> str:
     except OverflowError:
         return received.isoformat()
     return (when if when - received < _FUTURE else received).isoformat()
+
+
+def iso(ms: int) -> str:
+    """Milliseconds since 1970 as ISO 8601 in UTC, as the store has its times."""
+    # Not fromtimestamp: Windows knows no time before 1970, and anybody can send one.
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="microseconds")

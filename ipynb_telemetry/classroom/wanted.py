@@ -7,8 +7,9 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms, is_of_a_lesson
+from ipynb_telemetry.classroom.kept import figures_from
 from ipynb_telemetry.classroom.protocol import StoredEvent
-from ipynb_telemetry.classroom.reading import FigureRow, Reader
+from ipynb_telemetry.classroom.reading import Reader
 from ipynb_telemetry.names import normalize_student_name
 
 
@@ -72,14 +73,3 @@ def figures_of(reader: Reader, wanted: Wanted) -> Iterator[SessionFigures]:
         is_theirs = names is None or not names.isdisjoint(each.names)
         if is_theirs and each.last_ms >= since_ms:
             yield each
-
-
-def figures_from(reader: Reader, row: FigureRow, upto: int) -> SessionFigures:
-    """The figures of a row, up to that event; counted again where another version wrote them."""
-    try:
-        return SessionFigures.from_json(row.figures)
-    except (ValueError, KeyError, TypeError):
-        figures = SessionFigures(row.sess)
-        for _, event in reader.events(sess=row.sess, upto=upto):
-            figures.apply(event)
-        return figures
