@@ -74,7 +74,8 @@ class Streak(Struct, array_like=True, gc=False):
             return
         if attempt.ok:
             self.good = Moment(attempt.seq, attempt.at_ms)
-            self.failures = tuple(it for it in self.failures if it.attempt.seq > attempt.seq)
+            if self.failures:
+                self.failures = tuple([it for it in self.failures if it.attempt.seq > attempt.seq])
         else:
             self.failures = with_latest(self.failures, Failure(attempt, exercise), MAX_FAILURES)
 

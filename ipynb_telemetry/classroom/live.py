@@ -16,7 +16,8 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeAlias, TypeVar
 
@@ -36,7 +37,7 @@ MAX_SESSIONS = 3_000  # that are read from the store for one view: those heard o
 LESSON_MS = 12 * 3600 * 1000  # what is called one lesson, where nobody has chosen a date
 _OLD_MS = 24 * 3600 * 1000
 _GOES_ON_MS = 48 * 3600 * 1000  # a session may, beyond the day that somebody looks at
-_CATCH_UP_EVERY_S = 1.0  # where the store cannot be read
+_CATCH_UP_EVERY_S = 2.0  # where the store cannot be read
 _CATCH_UP_EVENTS = 1_000  # at once, so that a view may look in between
 _WARM_ROWS = 20  # at once, some milliseconds
 _WARM_EVERY_S = 0.05  # while events come: the next may change what was made
@@ -265,70 +266,47 @@ class Live:
             return notebook.warm(self._loaded(notebook, Query()), _WARM_ROWS)
 
     def _apply(self, batch: _Batch) -> None:
-        """Bring the figures up to date.
+        """Bring the figures up to date: session by session, for they are looked up and told once.
 
         Raises:
-            sqlite3.Error: What the store keeps of a session cannot be read; the rest of the
-                batch from there on is not applied.
+            sqlite3.Error: What the store keeps of a session cannot be read; nothing is applied.
         """
         with self._lock:
-            kept = self._kept_of_new(batch)
+            by_session: defaultdict[tuple[str, str], list[StoredEvent]] = defaultdict(list)
+            for event_id, event in batch:
+                # What came while we caught up was read then.
+                if event_id > self._upto and is_of_a_lesson(event):
+                    by_session[event.nb, event.sess].append(event)
+            sessions = self._sessions_of(by_session)
             self._version += 1
-            changed: dict[str, tuple[Notebook, SessionFigures]] = {}
-            try:
-                for event_id, event in batch:
-                    # What came while we caught up was read then.
-                    if event_id > self._upto:
-                        self._apply_one(event, kept, changed)
-                        self._upto = event_id
-            finally:
-                for sess, (notebook, figures) in changed.items():
+            for (notebook, figures), events in zip(sessions, by_session.values(), strict=True):
+                if _apply_all(figures, events):
                     notebook.has_changed(figures, self._version)
-                    self._unsaved[sess] = figures
-                self._listeners.wake()
+                    self._unsaved[figures.sess] = figures
+            self._upto = max(self._upto, batch[-1][0] if batch else 0)
+            self._listeners.wake()
 
-    def _apply_one(
-        self,
-        event: StoredEvent,
-        kept: Mapping[str, FigureRow],
-        changed: dict[str, tuple[Notebook, SessionFigures]],
-    ) -> None:
-        try:
-            if is_of_a_lesson(event):
-                notebook, figures = self._session_of(event, kept)
-                if figures.apply(event):
-                    changed[event.sess] = notebook, figures
-        except sqlite3.Error:
-            raise
-        except Exception:  # one event must not keep the others from being seen
-            log.exception("event %s is stored, but not in the views", event.uuid)
-
-    def _kept_of_new(self, batch: _Batch) -> dict[str, FigureRow]:
-        """What the store keeps of sessions that are not in memory, all read at once."""
-        new = {
-            event.sess
-            for _, event in batch
-            if (notebook := self._notebooks.get(event.nb)) is None
-            or event.sess not in notebook.sessions
-        }
-        return {row.sess: row for row in self._store.figures_of(new)} if new else {}
+    def _sessions_of(
+        self, wanted: Collection[tuple[str, str]]
+    ) -> list[tuple[Notebook, SessionFigures]]:
+        """Notebook and figures of each: from memory, from the store all at once, or new."""
+        for name in {name for name, _ in wanted} - self._notebooks.keys():
+            self._notebooks[name] = Notebook(name)
+        together = [(self._notebooks[name], sess) for name, sess in wanted]
+        new = {sess for notebook, sess in together if sess not in notebook.sessions}
+        kept = {row.sess: row for row in self._store.figures_of(new)} if new else {}
+        return [(notebook, self._session_of(notebook, sess, kept)) for notebook, sess in together]
 
     def _session_of(
-        self, event: StoredEvent, kept: Mapping[str, FigureRow]
-    ) -> tuple[Notebook, SessionFigures]:
-        notebook = self._notebooks.get(event.nb)
-        if notebook is None:
-            notebook = self._notebooks[event.nb] = Notebook(event.nb)
-        figures = notebook.sessions.get(event.sess)
+        self, notebook: Notebook, sess: str, kept: Mapping[str, FigureRow]
+    ) -> SessionFigures:
+        figures = notebook.sessions.get(sess)
         if figures is None:
-            row = kept.get(event.sess)
-            figures = (
-                SessionFigures(event.sess)
-                if row is None
-                else figures_from(self._store, row, self._upto)
-            )
+            row = kept.get(sess)
+            known = None if row is None else figures_from(self._store, row, self._upto)
+            figures = known or SessionFigures(sess)
             notebook.add(figures)
-        return notebook, figures
+        return figures
 
     def _save(self) -> bool:
         """Keep the figures; True when they are, so that they may leave memory."""
@@ -356,3 +334,14 @@ class Live:
             for notebook in self._notebooks.values():
                 if notebook.looked_at_s < unseen_since_s:
                     notebook.drop_before(round(time.time() * 1000) - _OLD_MS)
+
+
+def _apply_all(figures: SessionFigures, events: Iterable[StoredEvent]) -> bool:
+    """Take in what happened in one session; whether anything of it is new."""
+    is_new = False
+    for event in events:
+        try:
+            is_new |= figures.apply(event)
+        except Exception:  # one event must not keep the others from being seen
+            log.exception("event %s is stored, but not in the views", event.uuid)
+    return is_new
