@@ -17,7 +17,7 @@ from typing import Any
 from collectors import free_port, listens
 from load_senders import a_post
 
-from ipynb_telemetry.classroom.database import connect
+from ipynb_telemetry.classroom.database import connect, open_database
 from ipynb_telemetry.classroom.protocol import read_v0
 from ipynb_telemetry.classroom.store import Store
 
@@ -39,7 +39,8 @@ def bare_executemany(folder: Path, messages: Sequence[dict[str, Any]]) -> float:
         (number, bytes.fromhex(event.uuid.replace("-", "")), *event[1:])
         for number, event in enumerate(events)
     ]
-    with closing(connect(path)) as connection:  # as the collector's own: each commit on the disk
+    # As the collector's own: each commit on the disk.
+    with closing(open_database(path, create=False)) as connection:
         began = time.perf_counter()
         for start in range(0, len(rows), _COMMIT_EVERY):
             connection.execute("BEGIN IMMEDIATE")

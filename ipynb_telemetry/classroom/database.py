@@ -30,7 +30,9 @@ def open_database(path: Path, *, create: bool) -> sqlite3.Connection:
         try:
             _refuse_what_is_not_ours(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA cache_size = -65536")  # 64 MiB: uuids come in no order
+            # 8 MiB, for uuids come in no order. More was not faster, with a million events in it
+            # neither: the system has the file in memory, and a class fills any cache in minutes.
+            connection.execute("PRAGMA cache_size = -8192")
             migrate(connection)
         except BaseException:
             connection.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 import time
 from collections.abc import Iterable, Sequence
@@ -192,7 +191,6 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         await run_in_threadpool(time.monotonic)  # or the first view imports what that needs: 80 ms
-        gc.freeze()  # what was imported stays: looking through it took 20 ms of a view now and then
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._live.end_streams()

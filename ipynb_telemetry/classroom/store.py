@@ -178,15 +178,19 @@ class Store(Reader):
 
     def _write_all(self) -> None:
         with closing(self._connection):
-            ends = False
-            while not ends:
-                group, ends = self._next_group()
-                for other, writes in itertools.groupby(group, key=lambda write: write.other):
-                    if other is None:
-                        self._write_events([*writes])
-                    else:
-                        for write in writes:
-                            self._write_other(other, write.done)
+            while not self._write_next_group():
+                pass  # what was written does not stay in memory until something else comes
+
+    def _write_next_group(self) -> bool:
+        """Write what waits; whether it was the last."""
+        group, ends = self._next_group()
+        for other, writes in itertools.groupby(group, key=lambda write: write.other):
+            if other is None:
+                self._write_events([*writes])
+            else:
+                for write in writes:
+                    self._write_other(other, write.done)
+        return ends
 
     def _next_group(self) -> tuple[list[_Write], bool]:
         """What waits, at least one thing; and whether it is the last."""
