@@ -106,7 +106,7 @@ class Notebook:
         if more:
             self._met[figures.sess] = len(met)
             self._met_now += more
-            self._is_order_wrong |= not set(met) <= set(self._order)
+            self._is_order_wrong = self._is_order_wrong or not set(met) <= set(self._order)
 
     def warm(self, query: Query, most: int) -> bool:
         """Make some rows before anybody asks for them; False where there are none to make."""
