@@ -54,7 +54,7 @@ def test_a_students_import_brings_nothing_that_is_slow_or_a_teachers() -> None:
     code = (
         "import sys, ipywidgets; before = {*sys.modules}; import ipynb_telemetry.bootstrap; "
         "slow = {'posthog', 'requests', 'typer', 'jupyterlab', 'psutil', 'unittest', 'pandas', "
-        "'starlette', 'uvicorn', 'orjson', 'sqlite3', 'ipynb_telemetry.classroom'}; "
+        "'starlette', 'uvicorn', 'orjson', 'msgspec', 'sqlite3', 'ipynb_telemetry.classroom'}; "
         "print(*sorted(slow & {*sys.modules} - before))"
     )
 

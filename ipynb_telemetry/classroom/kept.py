@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
+
 from ipynb_telemetry.classroom.figures import SessionFigures
+from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.reading import FigureRow, Reader
 from ipynb_telemetry.classroom.times import iso
+
+log = logging.getLogger("ipynb_telemetry")
 
 
 def as_row(figures: SessionFigures) -> FigureRow:
@@ -28,6 +34,16 @@ def figures_from(reader: Reader, row: FigureRow, upto: int) -> SessionFigures:
         return SessionFigures.from_json(row.figures)
     except ValueError:
         figures = SessionFigures(row.sess)
-        for _, event in reader.events(sess=row.sess, upto=upto):
-            figures.apply(event)
+        apply_all(figures, (event for _, event in reader.events(sess=row.sess, upto=upto)))
         return figures
+
+
+def apply_all(figures: SessionFigures, events: Iterable[StoredEvent]) -> bool:
+    """Take in what happened in one session; whether anything of it is new."""
+    is_new = False
+    for event in events:
+        try:
+            is_new |= figures.apply(event)
+        except Exception:  # one event must not keep the others from being seen
+            log.exception("event %s is stored, but not in the views", event.uuid)
+    return is_new

@@ -17,12 +17,12 @@ import sqlite3
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeAlias, TypeVar
 
 from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms, is_of_a_lesson
-from ipynb_telemetry.classroom.kept import as_row, figures_from
+from ipynb_telemetry.classroom.kept import apply_all, as_row, figures_from
 from ipynb_telemetry.classroom.listeners import Listeners
 from ipynb_telemetry.classroom.notebook import Changes, Notebook, Query
 from ipynb_telemetry.classroom.protocol import StoredEvent
@@ -280,7 +280,7 @@ class Live:
             sessions = self._sessions_of(by_session)
             self._version += 1
             for (notebook, figures), events in zip(sessions, by_session.values(), strict=True):
-                if _apply_all(figures, events):
+                if apply_all(figures, events):
                     notebook.has_changed(figures, self._version)
                     self._unsaved[figures.sess] = figures
             self._upto = max(self._upto, batch[-1][0] if batch else 0)
@@ -334,14 +334,3 @@ class Live:
             for notebook in self._notebooks.values():
                 if notebook.looked_at_s < unseen_since_s:
                     notebook.drop_before(round(time.time() * 1000) - _OLD_MS)
-
-
-def _apply_all(figures: SessionFigures, events: Iterable[StoredEvent]) -> bool:
-    """Take in what happened in one session; whether anything of it is new."""
-    is_new = False
-    for event in events:
-        try:
-            is_new |= figures.apply(event)
-        except Exception:  # one event must not keep the others from being seen
-            log.exception("event %s is stored, but not in the views", event.uuid)
-    return is_new
