@@ -34,7 +34,7 @@ from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.kept import as_row
 from ipynb_telemetry.classroom.protocol import StoredEvent
 
-_STUDENTS, _EXERCISES = 1_000, 40
+_STUDENTS, _EXERCISES, _NOTEBOOKS = 1_000, 40, 20
 _EVENTS_EACH = 1 + 3 * _EXERCISES
 _LESSON = timedelta(minutes=90)
 _BUDGET_MS = 200
@@ -48,7 +48,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--events", type=int, default=10_000_000)
-    parser.add_argument("--notebooks", type=int, default=20)
+    parser.add_argument("--notebooks", type=int, default=_NOTEBOOKS)
     parser.add_argument("--folder", type=Path, help="keep the database there")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -66,7 +66,7 @@ def _has_events(path: Path) -> bool:
         return connection.execute("SELECT 1 FROM events").fetchone() is not None
 
 
-def fill(path: Path, lessons: int, notebooks: int) -> None:
+def fill(path: Path, lessons: int, notebooks: int = _NOTEBOOKS) -> None:
     """So many lessons, the last of which has just ended."""
     began_s = time.monotonic()
     with closing(connect(path)) as connection:
