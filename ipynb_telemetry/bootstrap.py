@@ -131,8 +131,6 @@ class _Kernel:
     def __init__(self, new: Settings) -> None:
         self._settings = new
         self._reruns = 0
-        self._destination: tuple[str, str] | None = None
-        """Where this session's events go; None while that was never known."""
         self._shell = frontend.shell()
         self._panel: Panel | None = None
         self._cell_ended_s = 0.0
@@ -164,8 +162,9 @@ class _Kernel:
         is_another_student = new.student not in ("", old.student, session.student)
         if old.notebook_id != new.notebook_id or (is_another_student and session.student):
             self._replace_lesson(new.student, is_the_same_student=not is_another_student)
-        elif self._destination and new.destination not in (None, self._destination):
-            # A server counts on `seq` without gaps, and must not wait for what is another's.
+        elif old.destination and new.destination != old.destination:
+            # A server counts on `seq` without gaps, and must not wait for what is another's, or
+            # for what happens while nobody knows where it goes.
             self._replace_lesson(new.student or session.student, is_the_same_student=True)
         else:
             self._configure(self._lesson)
@@ -209,7 +208,7 @@ class _Kernel:
 
     def _begin(self, student: str, *, earlier_go_on: bool = False) -> None:
         """A session with its own `sess`, counts and outbox, under `student` if there is one."""
-        session, self._destination = Session(self._settings.notebook_id), None
+        session = Session(self._settings.notebook_id)
         outbox = Outbox(self._settings.state_folder, session.sess, appended=self._event_waits)
         self._lesson = _Lesson(session, outbox, Capture(session, outbox))
         self._configure(self._lesson)
@@ -232,7 +231,6 @@ class _Kernel:
         session.notes = list(new.notes)
         capture.configure(host=new.host, api_key=new.api_key, send_code=new.send_code)
         lesson.outbox.destination = new.destination
-        self._destination = new.destination or self._destination
 
     def _end(self) -> None:
         """Let the session go out under its own name; it is never given to another student.

@@ -64,6 +64,7 @@ INTERRUPTED = """
 import os, signal, threading
 from ipynb_telemetry.flag import Flag
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored, in the background
 flag, may_come, is_over = Flag(), False, False
 
 def interrupt():
