@@ -11,6 +11,7 @@ import pytest
 import requests
 from class_events import Lesson
 from collectors import CollectorProcess
+from waiting import wait_until
 
 
 class Told(NamedTuple):
@@ -118,6 +119,7 @@ def test_a_stream_goes_on_from_the_class_that_was_read(collector: CollectorProce
     ada = Lesson("ADA", "aaaaaaaa").cell("a")
     post(collector, ada)
     post(collector, Lesson("BEN", "bbbbbbbb").cell("a"))
+    wait_until(lambda: len(collector.read("/api/class").json()["students"]) == 2)
     whole = collector.read("/api/class").json()
     assert [*whole["students"]] == ["ADA", "BEN"]
     ada.cell("b")
