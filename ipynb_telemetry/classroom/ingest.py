@@ -146,10 +146,9 @@ class Ingest:
                 body = await self._body(scope, limit, receive)
             else:
                 return _Answer(HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"")
-            if path == _V1:
-                async with self._turn(body):
-                    return await self._take_v1(body, scope)
             async with self._turn(body):
+                if path == _V1:
+                    return await self._take_v1(body, scope)
                 received = datetime.now(tz=timezone.utc)
                 events = read_v0(
                     body, api_key=self._store.api_key, received=received, max_bytes=limit
