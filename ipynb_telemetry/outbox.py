@@ -136,12 +136,12 @@ class Outbox:
 
     def next_batch(self, max_events: int = MAX_BATCH_EVENTS, *, behind: int = 0) -> Batch | None:
         """As `Backlog.next_batch`; what is in memory alone comes last."""
-        if batch := self._backlog.next_batch(max_events, behind=behind):
-            return batch
         with self._lock:
             self._settle_doubt()
-            first = list(islice(self._memory, behind + max_events))
-        return first_batch(first, max_events, behind=behind) if first else None
+            in_memory = list(islice(self._memory, behind + max_events))
+        if batch := self._backlog.next_batch(max_events, behind=behind):
+            return batch
+        return first_batch(in_memory, max_events, behind=behind) if in_memory else None
 
     def acknowledge(self, batch: Batch) -> None:
         """The server has said yes to `batch`: forget it."""
@@ -233,8 +233,12 @@ class Outbox:
         before, self._tail = self._tail, _Tail(descriptor, segment.number, 0, self._tail.seq)
         if before.descriptor >= 0:
             self._full.append(before.descriptor)
-        for earlier in segments[:-1]:
-            earlier.complete = True
+        self._complete_earlier_segments()
+
+    def _complete_earlier_segments(self) -> None:
+        for segment in tuple(self._backlog.segments):  # the delivery thread may take the first
+            if segment.number < self._tail.segment:
+                segment.complete = True
 
     def _try_disk(self, attempt: Callable[..., None], *args: object) -> bool:
         try:
@@ -257,6 +261,7 @@ class Outbox:
         elif _size_bytes(tail.descriptor) == (whole := tail.size_bytes + self._in_doubt):
             self._tail = tail._replace(size_bytes=whole, seq=tail.seq + 1)
         # Half of it was never kept: the file is not as we left it, so we begin another.
+        self._complete_earlier_segments()
         self._in_doubt = 0
 
     def _keep_name(self) -> None:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 from kept_events import kept_events
@@ -637,6 +638,55 @@ def test_an_interrupt_at_any_moment_leaves_no_gap(
 
     assert interrupted > 50
     assert_nothing_is_lost_or_doubled(deliver_all(box), returned, box.recorded)
+
+
+def append_interrupted_at_line(box: Outbox, number: int) -> Record | None:
+    """Append an event, interrupted before the line that is executed as the `number`-th.
+
+    Returns:
+        The event if it was not interrupted: there are not so many lines.
+    """
+    record = a_record()
+    left = number
+
+    def trace(frame: FrameType, what: str, _arg: object) -> Any:
+        nonlocal left
+        if what == "line" and frame.f_globals.get("__name__", "").startswith("ipynb_telemetry."):
+            left -= 1
+            if left == 0:
+                raise Interrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        box.append(record)
+    except Interrupt:
+        return None
+    finally:
+        sys.settrace(before)
+    return record
+
+
+@by_thread
+@pytest.mark.parametrize("more", [0, 1])
+def test_an_interrupt_at_each_line_hides_no_event(
+    more: int, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 1_000):
+        box = Outbox(state_dir, f"{number:08}", appended=lambda: None)
+        monkeypatch.setattr(outbox, "MAX_SEGMENT_BYTES", 1)
+        box.append(a_record())
+        whole = append_interrupted_at_line(box, number)  # begins a new file
+        monkeypatch.setattr(outbox, "MAX_SEGMENT_BYTES", MIB)
+        for _ in range(more):
+            box.append(a_record())
+
+        assert numbers(deliver_all(box)) == list(range(box.recorded))
+        assert box.remove()
+        if whole:
+            break
+    assert 20 < number < 1_000
 
 
 @by_thread
