@@ -101,5 +101,9 @@ def figures_of(events: Iterable[StoredEvent]) -> SessionFigures:
 
 def comparable(figures: SessionFigures) -> dict[str, Any]:
     """All that is known of a session, whichever of it is still text."""
-    lazy = {"exercises_kept": figures.exercises, "cells_kept": figures.cells}
+    lazy = {
+        "exercises_kept": figures.exercises,
+        "cells_kept": figures.cells,
+        "ways_kept": figures.ways,
+    }
     return {**asdict(figures), **lazy}

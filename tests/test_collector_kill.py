@@ -150,7 +150,7 @@ def _figures_of_the_views(collector: CollectorProcess) -> dict[str, dict[str, An
     """What fifty runs have kept and read back, with what each applied after a kill."""
     collector.stop()
     return {
-        row.sess: comparable(SessionFigures.from_json(row.figures))
+        row.sess: comparable(SessionFigures.from_bytes(row.figures))
         for row in Reader(collector.database).read_figures()
     }
 

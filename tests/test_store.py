@@ -217,9 +217,9 @@ def test_events_are_found_by_what_they_are_about(store: Store) -> None:
 
 
 def test_figures_are_kept_with_the_event_they_go_up_to(path: Path, store: Store) -> None:
-    old = FigureRow("s1", "A", "ALI", "", "2026-01-01", '{"old": 1}')
-    new = old._replace(last="2026-01-02", figures="{}")
-    other = FigureRow("s2", "B", "BEA", "", "2026-01-03", "{}")
+    old = FigureRow("s1", "A", "ALI", "", "2026-01-01", b"old")
+    new = old._replace(last="2026-01-02", figures=b"new")
+    other = FigureRow("s2", "B", "BEA", "", "2026-01-03", b"other")
     store.write_figures([old, other], 5)
     store.write_figures([new], 7).result()
 
@@ -237,7 +237,7 @@ def test_forgetting_a_student_takes_whole_sessions(store: Store) -> None:
     anonymous = a_stored_event(student="", distinct_id="SARA", sess="")
     other = a_stored_event(student="OMAR", distinct_id="OMAR", sess="2")
     store.submit([typo, renamed, anonymous, other]).result()
-    store.write_figures([FigureRow("1", "D3", "SARA", "", "", "{}")], 4).result()
+    store.write_figures([FigureRow("1", "D3", "SARA", "", "", b"")], 4).result()
 
     assert store.forget("SARA") == 3
     assert [event.uuid for _, event in store.events()] == [other.uuid]

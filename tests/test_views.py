@@ -42,6 +42,15 @@ def post(collector: CollectorProcess, lesson: Lesson) -> None:
         for event in lesson.events
     ]
     assert collector.post(batch).status_code == 200
+    wait_until(lambda: received(collector, lesson) == len(lesson.events))
+
+
+def received(collector: CollectorProcess, lesson: Lesson) -> int:
+    """How many events of it the views have."""
+    events = lesson.events
+    shown = collector.read("/api/class", notebook=events[0].nb, since="0").json()["students"]
+    sessions = (each for rows in shown.values() for row in rows for each in row["sessions"])
+    return sum(each[1] for each in sessions if each[0] == events[0].sess)
 
 
 def next_told(collector: CollectorProcess, seen: str = "") -> Told:
@@ -119,7 +128,6 @@ def test_a_stream_goes_on_from_the_class_that_was_read(collector: CollectorProce
     ada = Lesson("ADA", "aaaaaaaa").cell("a")
     post(collector, ada)
     post(collector, Lesson("BEN", "bbbbbbbb").cell("a"))
-    wait_until(lambda: len(collector.read("/api/class").json()["students"]) == 2)
     whole = collector.read("/api/class").json()
     assert [*whole["students"]] == ["ADA", "BEN"]
     ada.cell("b")

@@ -31,6 +31,7 @@ from ipynb_telemetry.classroom.attempts import (
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.spans import add_number, add_time
 from ipynb_telemetry.classroom.times import moment
+from ipynb_telemetry.classroom.ways import Ways, ways_of
 
 MAX_NAMED = 400  # cells and exercises of a session: a notebook has fewer, a loop could have more
 MAX_NAMES = 10  # of one session's student
@@ -53,9 +54,9 @@ class _Own(Struct, gc=False):
     frontend: Any = None
 
 
-# The tag stands in the text: whoever changes the form of the figures gives it a new number, and
+# The tag stands in what is kept: whoever changes the form of the figures gives it a new number, and
 # those that were kept in another form are worked out again from the events.
-class SessionFigures(Struct, tag=2, array_like=True, gc=False):
+class SessionFigures(Struct, tag=3, array_like=True, gc=False):
     """What is known of one session; see the module for what `apply` promises."""
 
     sess: str
@@ -73,7 +74,7 @@ class SessionFigures(Struct, tag=2, array_like=True, gc=False):
     """`pause` where telemetry is paused."""
     frontend: Said = _NOTHING
     standings: dict[str, Standing] = field(default_factory=dict)
-    """How the student stands with each exercise that was tried or skipped."""
+    """How the student stands with each exercise that was tried."""
     tests: Streak = field(default_factory=Streak)
     """Of attempts, at whichever exercise."""
     ends: Streak = field(default_factory=Streak)
@@ -82,25 +83,35 @@ class SessionFigures(Struct, tag=2, array_like=True, gc=False):
     """When something happened: first and last of each spell, in milliseconds since 1970."""
     unnumbered: int = 0
     """How many events came without a `seq`: nobody can tell whether one of them is missing."""
-    exercises_kept: dict[str, Exercise] | str = field(default_factory=dict)
-    """As text until somebody asks for `exercises`."""
-    cells_kept: dict[str, Moment] | str = field(default_factory=dict)
-    """As text until somebody asks for `cells`."""
+    exercises_kept: dict[str, Exercise] | bytes = field(default_factory=dict)
+    """Encoded until somebody asks for `exercises`."""
+    cells_kept: dict[str, Moment] | bytes = field(default_factory=dict)
+    """Encoded until somebody asks for `cells`."""
+    ways_kept: Ways | bytes | None = None
+    """Encoded until somebody asks for `ways`; None until they are worked out again."""
 
-    # The class is shown without these two, which are most of what is kept of a session: to
-    # read them of thousands of sessions would take most of the time of a first look.
+    # The class is shown without these, which are most of what is kept of a session: to read
+    # them of thousands of sessions would take most of the time of a first look.
     @property
     def exercises(self) -> dict[str, Exercise]:
-        if isinstance(self.exercises_kept, str):
+        if isinstance(self.exercises_kept, bytes):
             self.exercises_kept = _EXERCISES.decode(self.exercises_kept)
         return self.exercises_kept
 
     @property
     def cells(self) -> dict[str, Moment]:
         """Each cell with its first run."""
-        if isinstance(self.cells_kept, str):
+        if isinstance(self.cells_kept, bytes):
             self.cells_kept = _CELLS.decode(self.cells_kept)
         return self.cells_kept
+
+    @property
+    def ways(self) -> Ways:
+        if self.ways_kept is None:
+            self.ways_kept = ways_of(self.exercises, self.first_ms)
+        elif isinstance(self.ways_kept, bytes):
+            self.ways_kept = _WAYS.decode(self.ways_kept)
+        return self.ways_kept
 
     @property
     def student(self) -> str:
@@ -137,6 +148,7 @@ class SessionFigures(Struct, tag=2, array_like=True, gc=False):
         else:
             return False
         add_time(self.spells, at_ms)
+        self.ways_kept = None
         self.nb = event.nb
         known = self.names.get(event.student)
         if known is None:
@@ -164,16 +176,17 @@ class SessionFigures(Struct, tag=2, array_like=True, gc=False):
         self.ends.add(_attempt(seq, at_ms, own), "")
 
     def _test(self, seq: int, at_ms: int, own: _Own) -> None:
+        if not isinstance(own.ok, bool):  # a skipped test is no attempt
+            return
         name = _text(own.ex, _MAX_ID_CHARS)
         exercise = self.exercises.get(name)
         if exercise is None:
             if len(self.exercises) >= MAX_NAMED:
                 return
             exercise = self.exercises[name] = Exercise()
-        if isinstance(own.ok, bool):  # a skipped test is no attempt
-            attempt = _attempt(seq, at_ms, own)
-            exercise.attempt(attempt)
-            self.tests.add(attempt, name)
+        attempt = _attempt(seq, at_ms, own)
+        exercise.attempt(attempt)
+        self.tests.add(attempt, name)
         self.standings[name] = exercise.standing
 
     def _hand(self, seq: int, at_ms: int, own: _Own) -> None:
@@ -198,29 +211,30 @@ class SessionFigures(Struct, tag=2, array_like=True, gc=False):
     def _start(self, seq: int, at_ms: int, own: _Own) -> None:
         self.frontend = max(self.frontend, Said(seq, at_ms, _text(own.frontend, 40)))
 
-    def to_json(self) -> str:
-        """All of it, for `from_json`."""
-        exercises, cells = (
-            each if isinstance(each, str) else msgspec.json.encode(each).decode()
-            for each in (self.exercises_kept, self.cells_kept)
+    def to_bytes(self) -> bytes:
+        """All of it, for `from_bytes`: MessagePack, where what nobody asks for is skipped."""
+        exercises, cells, ways = (
+            each if isinstance(each, bytes) else msgspec.msgpack.encode(each)
+            for each in (self.exercises_kept, self.cells_kept, self.ways_kept or self.ways)
         )
-        as_kept = replace(self, exercises_kept=exercises, cells_kept=cells)
-        return msgspec.json.encode(as_kept).decode()
+        as_kept = replace(self, exercises_kept=exercises, cells_kept=cells, ways_kept=ways)
+        return msgspec.msgpack.encode(as_kept)
 
     @classmethod
-    def from_json(cls, text: str) -> SessionFigures:
-        """What `to_json` made text of.
+    def from_bytes(cls, encoded: bytes) -> SessionFigures:
+        """What `to_bytes` has encoded.
 
         Raises:
             ValueError: It did not, or one of a version that gave it another form.
         """
-        return _FIGURES.decode(text)
+        return _FIGURES.decode(encoded)
 
 
 _OWN = msgspec.json.Decoder(_Own)
-_FIGURES = msgspec.json.Decoder(SessionFigures)
-_EXERCISES = msgspec.json.Decoder(dict[str, Exercise])
-_CELLS = msgspec.json.Decoder(dict[str, Moment])
+_FIGURES = msgspec.msgpack.Decoder(SessionFigures)
+_EXERCISES = msgspec.msgpack.Decoder(dict[str, Exercise])
+_CELLS = msgspec.msgpack.Decoder(dict[str, Moment])
+_WAYS = msgspec.msgpack.Decoder(Ways)
 _APPLIERS = {
     "start": SessionFigures._start,  # noqa: SLF001  # this module's own
     "cell": SessionFigures._cell,  # noqa: SLF001

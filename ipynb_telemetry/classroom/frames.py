@@ -12,8 +12,9 @@ import pandas as pd
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.results import Result, results, students_by_notebook
 from ipynb_telemetry.classroom.sources import open_source
-from ipynb_telemetry.classroom.students import MINUTE_MS, in_need
+from ipynb_telemetry.classroom.students import in_need
 from ipynb_telemetry.classroom.wanted import Wanted, utc_text
+from ipynb_telemetry.classroom.ways import MINUTE_MS
 
 DATABASE = "class.sqlite"
 """Where `ipynb-telemetry serve` keeps a class unless it is told otherwise."""

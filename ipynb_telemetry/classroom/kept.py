@@ -20,7 +20,7 @@ def as_row(figures: SessionFigures) -> FigureRow:
         figures.student,
         figures.cohort.what,
         iso(figures.last_ms),
-        figures.to_json(),
+        figures.to_bytes(),
     )
 
 
@@ -31,8 +31,8 @@ def figures_from(reader: Reader, row: FigureRow, upto: int) -> SessionFigures:
         sqlite3.Error: They have to be counted again, and the events cannot be read.
     """
     try:
-        return SessionFigures.from_json(row.figures)
-    except ValueError:
+        return SessionFigures.from_bytes(row.figures)
+    except (ValueError, TypeError):
         figures = SessionFigures(row.sess)
         apply_all(figures, (event for _, event in reader.events(sess=row.sess, upto=upto)))
         return figures

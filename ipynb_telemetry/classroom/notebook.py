@@ -75,6 +75,7 @@ class Notebook:
         self._order: list[str] = []  # of exercises
         self._met: dict[str, int] = {}  # how many exercises each session has tried
         self._met_now = self._met_in_order = 0  # their sum: now, and when the order was made
+        self._uncounted: dict[str, None] = {}  # sessions that may have tried more by now
         self._is_order_wrong = False  # an exercise is not in it, or a session has gone
 
     def add(self, figures: SessionFigures) -> None:
@@ -101,12 +102,7 @@ class Notebook:
         for name in figures.names:
             self._by_name.setdefault(name, set()).add(figures.sess)
             self._stale[name] = None
-        met = [name for name, each in figures.standings.items() if each.attempts]
-        more = len(met) - self._met.get(figures.sess, 0)
-        if more:
-            self._met[figures.sess] = len(met)
-            self._met_now += more
-            self._is_order_wrong = self._is_order_wrong or not set(met) <= set(self._order)
+        self._uncounted[figures.sess] = None
 
     def warm(self, query: Query, most: int) -> bool:
         """Make some rows before anybody asks for them; False where there are none to make."""
@@ -141,6 +137,7 @@ class Notebook:
         self.unplaced.discard(sess)
         self._arrived.pop(sess, None)
         self._changed.pop(sess, None)
+        self._uncounted.pop(sess, None)
 
     def students(self, query: Query) -> list[Student]:
         """All rows that `query` asks for."""
@@ -155,11 +152,21 @@ class Notebook:
 
     def exercises(self) -> list[str]:
         """All exercises, in notebook order."""
+        self._count()
         if self._is_order_wrong or self._met_now > _MORE_EVIDENCE * self._met_in_order:
             self._order = exercise_order(self.sessions.values())
             self._met_in_order = self._met_now
             self._is_order_wrong = False
         return self._order
+
+    def _count(self) -> None:
+        ordered = set(self._order)
+        for sess in self._uncounted:
+            met = self.sessions[sess].standings.keys()
+            self._met_now += len(met) - self._met.get(sess, 0)
+            self._met[sess] = len(met)
+            self._is_order_wrong = self._is_order_wrong or not met <= ordered
+        self._uncounted.clear()
 
     def _changed_names(self, after: int) -> Iterable[str]:
         names = {name: None for name, version in self._forgotten.items() if version > after}

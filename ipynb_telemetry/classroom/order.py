@@ -36,7 +36,7 @@ def exercise_order(sessions: Iterable[SessionFigures]) -> list[str]:
     """Exercises in notebook order, told by when students first tried them."""
     by_session = {each.sess: each for each in sessions}
     met = {sess: each.standings for sess, each in by_session.items()}
-    names = {name for each in met.values() for name, it in each.items() if it.attempts}
+    names: set[str] = set().union(*met.values())
     firsts = [
         [(kept.first, name) for name, kept in by_session[sess].exercises.items() if kept.first]
         for sess in _sample(met)

@@ -35,8 +35,8 @@ class FigureRow(NamedTuple):
     cohort: str
     last: str
     """When it was last heard of: ISO 8601, UTC."""
-    figures: str
-    """JSON, in whatever form its owner gives it."""
+    figures: bytes
+    """In whatever form its owner gives them; what an older version has written may be text."""
 
 
 class Reader:

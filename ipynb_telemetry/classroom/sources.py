@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,8 +124,8 @@ class _Collector:
     def figures(self, wanted: Wanted) -> Iterator[SessionFigures]:
         for value in self._lines(FIGURES, wanted):
             try:
-                yield SessionFigures.from_json(value)
-            except (ValueError, KeyError, TypeError):
+                yield SessionFigures.from_bytes(b64decode(value))
+            except (ValueError, TypeError):
                 msg = f"{self._base} is of another version. Use the same ipynb-telemetry here."
                 raise SourceError(msg) from None
 

@@ -8,7 +8,6 @@ tell from here: each has its own row, marked as a clash.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,8 +18,8 @@ from msgspec import Struct, to_builtins
 
 from ipynb_telemetry.classroom.attempts import Attempt, Failure, Standing, Streak
 from ipynb_telemetry.classroom.figures import SessionFigures
+from ipynb_telemetry.classroom.ways import MINUTE_MS
 
-MINUTE_MS = 60_000
 GONE_MINUTES = 60  # who has done nothing for longer has left, and needs no help any more
 SAME_ERRORS = 3  # as often as this in a row is again and again
 
@@ -95,7 +94,7 @@ class Student:
 
     @cached_property
     def exercises(self) -> dict[str, Standing]:
-        """How the student stands with each exercise that was tried or skipped."""
+        """How the student stands with each exercise that was tried."""
         if len(self.sessions) == 1:  # nearly always
             return self._latest.standings
         standings: dict[str, Standing] = {}
@@ -103,7 +102,7 @@ class Student:
             before = standings.get(name)
             if before is None:
                 standings[name] = now
-            elif now.attempts:
+            else:
                 attempts, ever = before.attempts + now.attempts, before.ever_passed
                 standings[name] = Standing(now.state, attempts, ever | now.ever_passed)
         return standings
@@ -117,43 +116,23 @@ class Student:
         in_order = sorted(kept, key=lambda each: each[1].latest_ms)
         return [[(name, exercise.standing) for name, exercise in in_order]]
 
-    @property
+    @cached_property
     def passed_first(self) -> set[str]:
         """The exercises whose very first attempt passed."""
-        return self._ways[0]
-
-    @property
-    def minutes_to_pass(self) -> dict[str, float]:
-        """Of each exercise that has passed, how long it took.
-
-        From the pass before it, or from the beginning of the session, to its first pass.
-        """
-        return self._ways[1]
+        tried: set[str] = set()
+        passed: set[str] = set()
+        for session in self.sessions:
+            passed.update({*session.ways.passed_first} - tried)
+            tried.update(session.standings)
+        return passed
 
     @cached_property
-    def _ways(self) -> tuple[set[str], dict[str, float]]:
-        tried: set[str] = set()
-        passed_first: set[str] = set()
+    def minutes_to_pass(self) -> dict[str, float]:
+        """Of each exercise that has passed, how long it took; as `Ways` has it."""
         minutes: dict[str, float] = {}
-        for session in self.sessions:
-            passed: list[tuple[str, int, int]] = []
-            for name, kept in session.exercises.items():
-                if not kept.recent:
-                    continue
-                first = kept.early or kept.recent[0]
-                if name not in tried and first.ok and first.number <= 1:
-                    passed_first.add(name)
-                tried.add(name)
-                first_pass = first if first.ok else kept.first_pass
-                if first_pass is not None:
-                    passed.append((name, first.at_ms, first_pass.at_ms))
-            passes = sorted([at_ms for _, _, at_ms in passed])
-            for name, first_ms, at_ms in passed:
-                if name not in minutes:
-                    place = bisect_left(passes, first_ms)
-                    begun_ms = passes[place - 1] if place else session.first_ms
-                    minutes[name] = max(0, at_ms - begun_ms) / MINUTE_MS
-        return passed_first, minutes
+        for session in reversed(self.sessions):  # the first of them holds
+            minutes.update(session.ways.minutes)
+        return minutes
 
     @cached_property
     def trouble(self) -> Trouble:

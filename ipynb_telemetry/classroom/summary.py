@@ -11,7 +11,8 @@ from typing import Any
 from ipynb_telemetry.classroom.attempts import Standing
 from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.order import cell_order, exercise_order
-from ipynb_telemetry.classroom.students import MINUTE_MS, Student, error_kind
+from ipynb_telemetry.classroom.students import Student, error_kind
+from ipynb_telemetry.classroom.ways import MINUTE_MS
 
 _MOST_COMMON = 3
 _PACE_STEPS = 120
@@ -32,13 +33,10 @@ def exercise_figures(students: Sequence[Student]) -> list[dict[str, Any]]:
     for student in students:
         minutes, passed_first, key = student.minutes_to_pass, student.passed_first, student.key
         for name, standing in student.exercises.items():
-            if standing.attempts:
-                collected[name].add(standing, minutes.get(name), is_first=name in passed_first)
+            collected[name].add(standing, minutes.get(name), is_first=name in passed_first)
         for session in student.sessions:
-            for name, exercise in session.exercises.items():
-                for attempt in exercise.recent:
-                    if not attempt.ok:
-                        collected[name].add_error(key, attempt.err)
+            for name, err in session.ways.failures:
+                collected[name].add_error(key, err)
     return [
         {"name": name, "students": len(students), **collected[name].figures()} for name in names
     ]
