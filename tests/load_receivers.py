@@ -104,6 +104,6 @@ def _serve_flask(port: int, path: Path) -> None:
             connection.execute("COMMIT")
         return {"status": 1}
 
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it tells of each that waits
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # it tells of each that waits
     # Not Flask's own server, which takes one request a connection.
-    serve(app, host="127.0.0.1", port=port, threads=_FLASK_THREADS)
+    serve(app, host="127.0.0.1", port=port, threads=_FLASK_THREADS, connection_limit=1000)
