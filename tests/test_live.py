@@ -205,6 +205,21 @@ def test_figures_of_events_without_a_number_can_be_worked_out_again(room: Class)
     assert row["ex"] == {"one": [1, 2, 0]}
 
 
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "counted again"])
+def test_who_came_first_stays_first_through_restarts(room: Class, *, is_kept: bool) -> None:
+    ben, ada = Lesson("BEN", "bbbbbbbb").cell("a").cell("b"), Lesson("ADA", "aaaaaaaa").cell("a")
+    room.store_events([ben.events[1], ada.events[0], ben.events[0]])
+    for _ in range(2):
+        changes = room.live.changes(Query())
+        assert [rows_of(changes, name)[0]["arrived"] for name in ("BEN", "ADA")] == [1, 2]
+        room.live.close()
+        if not is_kept:
+            lost = [row._replace(figures=b"") for row in room.store.read_figures()]
+            room.store.write_figures(lost, 3).result()
+        room.store.close()
+        room.begin()
+
+
 def test_a_session_that_goes_on_after_a_restart_is_one_session(room: Class) -> None:
     lesson = Lesson().failed("one").failed("one", 2)
     room.store_all(lesson, only=slice(1))

@@ -82,6 +82,8 @@ class SessionFigures(Struct, tag=3, array_like=True, gc=False):
     """When something happened: first and last of each spell, in milliseconds since 1970."""
     unnumbered: int = 0
     """How many events came without a `seq`: nobody can tell whether one of them is missing."""
+    arrived: int = 0
+    """The id of the first event that was stored; 0 where nobody has told."""
     exercises_kept: dict[str, Exercise] | bytes = field(default_factory=dict)
     """Encoded until somebody asks for `exercises`."""
     cells_kept: dict[str, Moment] | bytes = field(default_factory=dict)

@@ -34,14 +34,15 @@ def figures_from(reader: Reader, row: FigureRow, upto: int) -> SessionFigures:
         return SessionFigures.from_bytes(row.figures)
     except (ValueError, TypeError):
         figures = SessionFigures(row.sess)
-        apply_all(figures, (event for _, event in reader.events(sess=row.sess, upto=upto)))
+        apply_all(figures, reader.events(sess=row.sess, upto=upto))
         return figures
 
 
-def apply_all(figures: SessionFigures, events: Iterable[StoredEvent]) -> bool:
-    """Take in what happened in one session; whether anything of it is new."""
+def apply_all(figures: SessionFigures, events: Iterable[tuple[int, StoredEvent]]) -> bool:
+    """Take in what was stored of one session, by its ids; whether anything of it is new."""
     is_new = False
-    for event in events:
+    for event_id, event in events:
+        figures.arrived = figures.arrived or event_id
         try:
             is_new |= figures.apply(event)
         except Exception:  # one event must not keep the others from being seen

@@ -47,7 +47,8 @@ _MAX_PAUSE_S = 0.1  # no page is told more than five times a second
 _UNSEEN_S = 600.0  # after so long without a look, old sessions are dropped from memory
 
 _Figures = TypeVar("_Figures")
-_Batch: TypeAlias = Sequence[tuple[int, StoredEvent]]
+_Stored: TypeAlias = tuple[int, StoredEvent]
+_Batch: TypeAlias = Sequence[_Stored]
 
 
 class Live:
@@ -155,8 +156,6 @@ class Live:
             elif (since_ms, query.until_ms) not in notebook.loaded_days:
                 self._load(notebook, since_ms, query.until_ms + _GOES_ON_MS)
                 notebook.loaded_days.add((since_ms, query.until_ms))
-        if notebook.unplaced:
-            notebook.place(self._store.first_ids(notebook.unplaced))
         return query._replace(since_ms=since_ms)
 
     def _load(self, notebook: Notebook, since_ms: int, until_ms: int | None = None) -> None:
@@ -272,11 +271,11 @@ class Live:
             sqlite3.Error: What the store keeps of a session cannot be read; nothing is applied.
         """
         with self._lock:
-            by_session: defaultdict[tuple[str, str], list[StoredEvent]] = defaultdict(list)
+            by_session: defaultdict[tuple[str, str], list[_Stored]] = defaultdict(list)
             for event_id, event in batch:
                 # What came while we caught up was read then.
                 if event_id > self._upto and is_of_a_lesson(event):
-                    by_session[event.nb, event.sess].append(event)
+                    by_session[event.nb, event.sess].append((event_id, event))
             sessions = self._sessions_of(by_session)
             self._version += 1
             for (notebook, figures), events in zip(sessions, by_session.values(), strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -53,7 +53,6 @@ class Notebook:
         last_ms: When it was last heard of.
         loaded_since_ms: All sessions heard of since then are here.
         loaded_days: Spans of time, from and until, whose sessions are here as well.
-        unplaced: Sessions of which nobody has told when their first event arrived.
         looked_at_s: When somebody last looked, on the monotonic clock.
     """
 
@@ -63,9 +62,7 @@ class Notebook:
         self.sessions: dict[str, SessionFigures] = {}
         self.loaded_since_ms = _NOT_LOADED
         self.loaded_days: set[tuple[int, int]] = set()
-        self.unplaced: set[str] = set()
         self.looked_at_s = 0.0
-        self._arrived: dict[str, int] = {}  # the id of each session's first event
         self._by_name: dict[str, set[str]] = {}  # of each name that a session has or had
         self._versions: dict[str, int] = {}  # of each session; 0 where it is no news
         self._changed: dict[str, None] = {}  # sessions, that which changed last at the end
@@ -82,13 +79,7 @@ class Notebook:
         """Take a session in that is no news."""
         self.sessions[figures.sess] = figures
         self._versions[figures.sess] = 0
-        self.unplaced.add(figures.sess)
         self._note(figures)
-
-    def place(self, first_ids: Mapping[str, int]) -> None:
-        """Take in the id of the first event that arrived of sessions."""
-        self._arrived.update(first_ids)
-        self.unplaced.difference_update(first_ids)
 
     def has_changed(self, figures: SessionFigures, version: int) -> None:
         """Note that a session of ours is different since `version`."""
@@ -134,8 +125,6 @@ class Notebook:
         self._met_now -= self._met.pop(sess, 0)
         self._is_order_wrong = True
         del self._versions[sess]
-        self.unplaced.discard(sess)
-        self._arrived.pop(sess, None)
         self._changed.pop(sess, None)
         self._uncounted.pop(sess, None)
 
@@ -199,21 +188,16 @@ class Notebook:
         state = {each.sess: (self._versions[each.sess], each.expected) for each in sessions}
         rows = self._rows.get(name)
         if rows is None or rows.state != state:
-            rows = self._rows[name] = _Rows(state, students_of(name, sessions), self._arrived)
+            rows = self._rows[name] = _Rows(state, students_of(name, sessions))
         return rows
 
 
 class _Rows:
     """All rows of one name, and what is worked out of them, until a session changes."""
 
-    def __init__(self, state: object, students: list[Student], arrived: Mapping[str, int]) -> None:
-        self.state, self.students, self._arrived = state, students, arrived
+    def __init__(self, state: object, students: list[Student]) -> None:
+        self.state, self.students = state, students
 
     @cached_property
     def text(self) -> str:
-        rows = [each.row(arrived=self._first(each)) for each in self.students]
-        return msgspec.json.encode(rows).decode()
-
-    def _first(self, student: Student) -> int:
-        """When the student came: in this order nobody who comes later gets an earlier place."""
-        return min(self._arrived.get(session.sess, 0) for session in student.sessions)
+        return msgspec.json.encode([each.row() for each in self.students]).decode()

@@ -156,15 +156,6 @@ class Reader:
         with closing(connect(self.path)) as connection:
             return [FigureRow(*row) for row in connection.execute(query, (asked,))]
 
-    def first_ids(self, sessions: Iterable[str]) -> dict[str, int]:
-        """The id of the first event that arrived from each of these sessions."""
-        query = """
-            SELECT value, (SELECT min(id) FROM events WHERE sess = value) FROM json_each(?)
-        """
-        asked = json.dumps([*sessions])
-        with closing(connect(self.path)) as connection:
-            return {sess: first or 0 for sess, first in connection.execute(query, (asked,))}
-
     def notebooks(self) -> list[tuple[str, str]]:
         """Each notebook that there are figures of, with when it was last heard of."""
         with closing(connect(self.path)) as connection:

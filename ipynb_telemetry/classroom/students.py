@@ -149,7 +149,7 @@ class Student:
             failed_last=last is not None and not last[2],
         )
 
-    def row(self, *, arrived: int = 0) -> Row:
+    def row(self) -> Row:
         """The student as the page shows one."""
         latest, trouble = self._latest, self.trouble
         names = {name: None for session in self.sessions for name in session.names}
@@ -178,7 +178,8 @@ class Student:
                 (it.sess, it.received, it.expected, it.first_ms, it.last_ms, it.unnumbered)
                 for it in self.sessions
             ],
-            arrived=arrived,
+            # In this order nobody who comes later gets an earlier place.
+            arrived=min(session.arrived for session in self.sessions),
         )
 
     def as_json(self) -> dict[str, Any]:
