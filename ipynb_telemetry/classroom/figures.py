@@ -214,7 +214,7 @@ class SessionFigures(Struct, tag=3, array_like=True, gc=False):
 
     def to_bytes(self) -> bytes:
         """All of it, for `from_bytes`: MessagePack, where what nobody asks for is skipped."""
-        # They stay encoded here too, in a third of the memory: most sessions are over by then.
+        # They stay encoded here as well: most sessions are over by then, and take less memory.
         self.exercises_kept, self.cells_kept, self.ways_kept = (
             each if isinstance(each, bytes) else msgspec.msgpack.encode(each)
             for each in (self.exercises_kept, self.cells_kept, self.ways_kept or self.ways)

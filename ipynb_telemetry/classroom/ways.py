@@ -13,7 +13,7 @@ MINUTE_MS = 60_000
 
 
 class Ways(Struct, frozen=True, array_like=True, gc=False):
-    """What is asked of all attempts of a session, in a tenth of their size."""
+    """What a class is asked about all attempts of its sessions, without a look at each of them."""
 
     passed_first: list[str]
     """The exercises whose very first attempt passed."""
