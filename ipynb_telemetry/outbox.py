@@ -136,6 +136,8 @@ class Outbox:
 
     def next_batch(self, max_events: int = MAX_BATCH_EVENTS, *, behind: int = 0) -> Batch | None:
         """As `Backlog.next_batch`; what is in memory alone comes last."""
+        # First what was interrupted, then memory, then the disk: what falls to memory meanwhile
+        # must not overtake what was written before it.
         with self._lock:
             self._settle_doubt()
             in_memory = list(islice(self._memory, behind + max_events))
@@ -228,8 +230,7 @@ class Outbox:
         segment, descriptor = Segment.begin(self._backlog.folder, self._last_segment)
         # An interrupt may come between any two: what is appended to can always be read, and
         # a segment is complete only when it is certain that nothing is appended to it.
-        segments = self._backlog.segments
-        segments.append(segment)
+        self._backlog.segments.append(segment)
         before, self._tail = self._tail, _Tail(descriptor, segment.number, 0, self._tail.seq)
         if before.descriptor >= 0:
             self._full.append(before.descriptor)
@@ -261,7 +262,7 @@ class Outbox:
         elif _size_bytes(tail.descriptor) == (whole := tail.size_bytes + self._in_doubt):
             self._tail = tail._replace(size_bytes=whole, seq=tail.seq + 1)
         # Half of it was never kept: the file is not as we left it, so we begin another.
-        self._complete_earlier_segments()
+        self._complete_earlier_segments()  # if the interrupt came before that
         self._in_doubt = 0
 
     def _keep_name(self) -> None:

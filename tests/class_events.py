@@ -100,7 +100,7 @@ def figures_of(events: Iterable[StoredEvent]) -> SessionFigures:
 
 
 def comparable(figures: SessionFigures) -> dict[str, Any]:
-    """All that is known of a session, whichever of it is still text."""
+    """All that is known of a session, whichever of it is still encoded."""
     lazy = {
         "exercises_kept": figures.exercises,
         "cells_kept": figures.cells,

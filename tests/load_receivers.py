@@ -28,9 +28,14 @@ _FLASK_THREADS = 8
 def bare_executemany(folder: Path, messages: Sequence[dict[str, Any]]) -> float:
     """The limit: the same rows into the same tables by one `executemany`, nothing else.
 
+    Args:
+        folder: A new one.
+        messages: The events.
+
     Returns:
         Events a second; with a commit, on the disk, every thousand events.
     """
+    folder.mkdir()
     path = folder / "bare.sqlite"
     Store(path).close()  # the same schema
     body = gzip.decompress(a_post(messages, "key").wire.partition(b"\r\n\r\n")[2])

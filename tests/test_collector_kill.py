@@ -21,6 +21,7 @@ from collectors import CollectorProcess, listens
 from waiting import wait_until
 
 from ipynb_telemetry.classroom.figures import SessionFigures
+from ipynb_telemetry.classroom.kept import apply_all
 from ipynb_telemetry.classroom.reading import Reader
 
 KILLS = 50
@@ -157,8 +158,8 @@ def _figures_of_the_views(collector: CollectorProcess) -> dict[str, dict[str, An
 
 def _counted_anew(collector: CollectorProcess) -> dict[str, dict[str, Any]]:
     figures: dict[str, SessionFigures] = {}
-    for _, event in Reader(collector.database).events():
-        figures.setdefault(event.sess, SessionFigures(event.sess)).apply(event)
+    for event_id, event in Reader(collector.database).events():
+        apply_all(figures.setdefault(event.sess, SessionFigures(event.sess)), [(event_id, event)])
     return {sess: comparable(each) for sess, each in figures.items()}
 
 

@@ -179,13 +179,12 @@ class SessionFigures(Struct, tag=3, array_like=True, gc=False):
     def _test(self, seq: int, at_ms: int, own: _Own) -> None:
         if not isinstance(own.ok, bool):  # a skipped test is no attempt
             return
-        name = _text(own.ex, _MAX_ID_CHARS)
+        name, attempt = _text(own.ex, _MAX_ID_CHARS), _attempt(seq, at_ms, own)
         exercise = self.exercises.get(name)
         if exercise is None:
             if len(self.exercises) >= MAX_NAMED:
                 return
             exercise = self.exercises[name] = Exercise()
-        attempt = _attempt(seq, at_ms, own)
         exercise.attempt(attempt)
         self.tests.add(attempt, name)
         self.standings[name] = exercise.standing
@@ -214,7 +213,7 @@ class SessionFigures(Struct, tag=3, array_like=True, gc=False):
 
     def to_bytes(self) -> bytes:
         """All of it, for `from_bytes`: MessagePack, where what nobody asks for is skipped."""
-        # They stay encoded here as well: most sessions are over by then, and take less memory.
+        # They stay encoded here as well, for less memory: what goes on decodes them again.
         self.exercises_kept, self.cells_kept, self.ways_kept = (
             each if isinstance(each, bytes) else msgspec.msgpack.encode(each)
             for each in (self.exercises_kept, self.cells_kept, self.ways_kept or self.ways)

@@ -42,9 +42,10 @@ def apply_all(figures: SessionFigures, events: Iterable[tuple[int, StoredEvent]]
     """Take in what was stored of one session, by its ids; whether anything of it is new."""
     is_new = False
     for event_id, event in events:
-        figures.arrived = figures.arrived or event_id
         try:
-            is_new |= figures.apply(event)
+            if figures.apply(event):
+                figures.arrived = figures.arrived or event_id
+                is_new = True
         except Exception:  # one event must not keep the others from being seen
             log.exception("event %s is stored, but not in the views", event.uuid)
     return is_new

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms, is_of_a_lesson
-from ipynb_telemetry.classroom.kept import figures_from
+from ipynb_telemetry.classroom.kept import apply_all, figures_from
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.reading import Reader
 from ipynb_telemetry.names import normalize_student_name
@@ -64,9 +64,10 @@ def figures_of(reader: Reader, wanted: Wanted) -> Iterator[SessionFigures]:
     """The figures of each session: those that are kept, with what has come since."""
     upto, rows = reader.figures_as_kept(notebook=wanted.notebook)
     figures = {row.sess: figures_from(reader, row, upto) for row in rows}
-    for _, event in reader.events(after=upto, notebook=wanted.notebook):
+    for event_id, event in reader.events(after=upto, notebook=wanted.notebook):
         if is_of_a_lesson(event):
-            figures.setdefault(event.sess, SessionFigures(event.sess)).apply(event)
+            session = figures.setdefault(event.sess, SessionFigures(event.sess))
+            apply_all(session, [(event_id, event)])
     names = {*spellings(wanted.student)} if wanted.student is not None else None
     since_ms = epoch_ms(wanted.since) if wanted.since is not None else 0
     for each in figures.values():
