@@ -120,8 +120,8 @@ class Reader:
         since: str | None = None,
         until: str | None = None,
         limit: int = -1,
-    ) -> list[FigureRow]:
-        """The figures that were kept, those heard of last first.
+    ) -> Iterator[FigureRow]:
+        """The figures that were kept, those heard of last first; they are not held in memory.
 
         Args:
             notebook: Only those of this notebook.
@@ -138,7 +138,7 @@ class Reader:
         where = " AND ".join(asked) or "1"
         query = f"SELECT * FROM figures WHERE {where} ORDER BY last DESC LIMIT ?"  # noqa: S608  # our own words
         with closing(connect(self.path)) as connection:
-            return [FigureRow(*row) for row in connection.execute(query, (*asked.values(), limit))]
+            yield from map(FigureRow._make, connection.execute(query, (*asked.values(), limit)))
 
     def figures_as_kept(self, *, notebook: str | None = None) -> tuple[int, list[FigureRow]]:
         """All figures, and the highest id of an event that they contain, of one moment."""
