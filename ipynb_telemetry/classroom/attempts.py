@@ -15,7 +15,6 @@ MAX_RECENT = 10  # attempts of an exercise that are kept with their messages
 MAX_FAILURES = 20  # in a row that are kept: who has so many needs help, and more say no more
 
 NOT_TRIED, TRIED, PASSED = range(3)
-_NEVER_MS = -(1 << 62)
 
 
 class Moment(Struct, frozen=True, order=True, array_like=True, gc=False):
@@ -95,7 +94,7 @@ class Standing(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Exercise(Struct, array_like=True, gc=False):
-    """What is known of one exercise in one session."""
+    """What is known of one exercise in one session, in which it was tried."""
 
     counted: int = 0
     highest: int = 0
@@ -109,8 +108,6 @@ class Exercise(Struct, array_like=True, gc=False):
 
     @property
     def standing(self) -> Standing:
-        if not self.recent:
-            return Standing()
         return Standing(
             PASSED if self.recent[-1].ok else TRIED,
             max(self.counted, self.highest),  # also where not all of them have arrived
@@ -118,8 +115,8 @@ class Exercise(Struct, array_like=True, gc=False):
         )
 
     @property
-    def first(self) -> Attempt | None:
-        return self.early or (self.recent[0] if self.recent else None)
+    def first(self) -> Attempt:
+        return self.early or self.recent[0]
 
     @property
     def first_pass(self) -> Attempt | None:
@@ -131,7 +128,7 @@ class Exercise(Struct, array_like=True, gc=False):
 
     @property
     def latest_ms(self) -> int:
-        return self.recent[-1].at_ms if self.recent else _NEVER_MS
+        return self.recent[-1].at_ms
 
     def attempt(self, attempt: Attempt) -> None:
         self.counted += 1

@@ -38,7 +38,7 @@ def exercise_order(sessions: Iterable[SessionFigures]) -> list[str]:
     met = {sess: each.standings for sess, each in by_session.items()}
     names: set[str] = set().union(*met.values())
     firsts = [
-        [(kept.first, name) for name, kept in by_session[sess].exercises.items() if kept.first]
+        [(kept.first, name) for name, kept in by_session[sess].exercises.items()]
         for sess in _sample(met)
     ]
     return common_order(names, ([name for _, name in sorted(each)] for each in firsts))
