@@ -121,13 +121,13 @@ class Reader:
         until: str | None = None,
         limit: int = -1,
     ) -> Iterator[FigureRow]:
-        """The figures that were kept, those heard of last first; they are not held in memory.
+        """The figures that were kept, in the order of their rows; they are not held in memory.
 
         Args:
             notebook: Only those of this notebook.
             since: Only those heard of then or later: ISO 8601, UTC, or its beginning.
             until: Only those last heard of before: as `since`.
-            limit: At most so many; a negative number: all.
+            limit: At most so many, those heard of last; a negative number: all.
         """
         conditions = {
             "nb = ?": notebook,
@@ -136,7 +136,10 @@ class Reader:
         }
         asked = {sql: value for sql, value in conditions.items() if value is not None}
         where = " AND ".join(asked) or "1"
-        query = f"SELECT * FROM figures WHERE {where} ORDER BY last DESC LIMIT ?"  # noqa: S608  # our own words
+        wanted = f"SELECT rowid FROM figures WHERE {where} ORDER BY last DESC LIMIT ?"  # noqa: S608  # our own words
+        # As they lie in the file: a disk is read in a third of the time that it takes from one
+        # of thousands of places to the next.
+        query = f"SELECT * FROM figures WHERE rowid IN ({wanted}) ORDER BY rowid"  # noqa: S608
         with closing(connect(self.path)) as connection:
             yield from map(FigureRow._make, connection.execute(query, (*asked.values(), limit)))
 
