@@ -18,7 +18,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 from waiting import wait_until
 
 from ipynb_telemetry.classroom.imagined import Lesson
+from ipynb_telemetry.classroom.live import MAX_SESSIONS
 from ipynb_telemetry.classroom.play import a_class
+from ipynb_telemetry.classroom.store import FigureRow, Store
 from ipynb_telemetry.events import Record, message, new_record
 
 NOTEBOOK = "D3_Datetimes"
@@ -608,6 +610,29 @@ def test_cohort_notebook_and_date_choose_the_part_of_the_class(
     expect(page.locator(".grid tbody .name")).to_have_text(["ADA", "BEN", "OLD"])
     page.get_by_label("Notebook", exact=True).select_option(index=1)
     expect(page.locator(".grid tbody .name")).to_have_text(["EVA"])
+
+
+def test_sessions_that_are_too_many_for_one_view_are_told_of(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    collector.stop()
+    began = datetime.now(tz=timezone.utc) - timedelta(days=9)
+    store = Store(collector.database)
+    rows = []
+    for number in range(MAX_SESSIONS + 1):
+        last = (began + timedelta(minutes=number)).isoformat(timespec="microseconds")
+        rows.append(FigureRow(f"{number:08x}", NOTEBOOK, "ADA", "", last, b""))
+    store.write_figures(rows, 0).result()
+    store.close()
+    collector.start()
+    page = dashboard.open()
+    expect(page.locator("#left-out")).to_be_hidden()
+
+    page.get_by_label("When", exact=True).select_option("All dates")
+
+    expect(page.locator("#left-out")).to_contain_text("last heard of before")
+    page.get_by_label("When", exact=True).select_option("On a day")
+    expect(page.locator("#left-out")).to_be_hidden()
 
 
 def test_everything_is_reached_from_the_keyboard(

@@ -301,6 +301,50 @@ def test_a_day_long_ago_is_read_without_all_that_came_since(
     assert room.names(day) == ["WEEK-1"]
 
 
+def test_sessions_for_which_there_is_no_room_are_told_of_and_found_by_their_day(
+    room: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "MAX_SESSIONS", 2)
+    week_ms = 7 * 24 * HOUR_MS
+    room.store_all(
+        *[
+            Lesson(f"WEEK-{week}", f"{week:08x}", at_minutes=week * week_ms / MINUTE_MS).cell("a")
+            for week in range(5)
+        ]
+    )
+    room.end()
+    room.begin()
+
+    all_days = room.live.changes(Query(since_ms=0))
+
+    assert sorted(all_days.students) == ["WEEK-3", "WEEK-4"]
+    assert all_days.complete_since_ms == BEGAN_MS + 3 * week_ms
+    since_then = room.live.changes(Query(since_ms=BEGAN_MS + 3 * week_ms))
+    assert (len(since_then.students), since_then.complete_since_ms) == (2, 0)
+    first = Query(since_ms=BEGAN_MS - HOUR_MS, until_ms=BEGAN_MS + HOUR_MS)
+    of_the_first = room.live.changes(first)
+    assert (sorted(of_the_first.students), of_the_first.complete_since_ms) == (["WEEK-0"], 0)
+    with monkeypatch.context() as unread:  # nor is the disk asked again
+        unread.setattr(Store, "read_figures", failing_read)
+        assert room.live.changes(Query(since_ms=0)).complete_since_ms == BEGAN_MS + 3 * week_ms
+        assert room.live.changes(first).students == of_the_first.students
+
+
+def test_a_day_for_whose_sessions_there_is_no_room_tells_of_it(
+    room: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "MAX_SESSIONS", 2)
+    room.store_all(*[Lesson(f"S-{at}", f"{at:08x}", at_minutes=at).cell("a") for at in range(5)])
+    room.store_all(Lesson("LATER", "ffffffff", at_minutes=9 * 24 * 60).cell("a"))
+    room.end()
+    room.begin()
+
+    day = room.live.changes(Query(since_ms=BEGAN_MS - HOUR_MS, until_ms=BEGAN_MS + HOUR_MS))
+
+    assert sorted(day.students) == ["S-3", "S-4"]
+    assert day.complete_since_ms == BEGAN_MS + 3 * MINUTE_MS
+
+
 def test_a_cohort_and_a_notebook_show_theirs_alone(room: Class) -> None:
     room.store_all(
         Lesson("ADA", "aaaaaaaa", cohort="10A").cell("a"),
@@ -350,21 +394,24 @@ def test_an_event_of_a_session_that_left_memory_is_added_to_it(
 def test_a_long_way_to_catch_up_loses_none_of_it(
     room: Class, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lesson = Lesson()
-    for number in range(200):
-        lesson.failed("one", number + 1)
+    sara, ben = Lesson("SARA", "aaaaaaaa"), Lesson("BEN", "bbbbbbbb")
+    for number in range(100):
+        sara.failed("one", number + 1)
+        ben.failed("one", number + 1)
+    by_turns = itertools.chain.from_iterable(zip(sara.events, ben.events, strict=True))
     room.live.close()
-    room.store.submit(lesson.events).result()
+    room.store.submit([*by_turns]).result()
     room.store.close()
-    for name, value in {"_CATCH_UP_EVENTS": 1, "MAX_SESSIONS": 0, "_UNSEEN_S": -1.0}.items():
+    for name, value in {"_CATCH_UP_EVENTS": 1, "MAX_SESSIONS": 1, "_UNSEEN_S": -1.0}.items():
         monkeypatch.setattr(live_module, name, value)
 
     room.begin()
 
     wait_until(lambda: room.live.up_to_date(200))
     monkeypatch.setattr(live_module, "MAX_SESSIONS", 10)
-    [row] = rows_of(room.live.changes(Query(since_ms=0)), "SARA")
-    assert row["ex"] == {"one": [1, 200, 0]}
+    for name in ("SARA", "BEN"):
+        [row] = rows_of(room.live.changes(Query(since_ms=0)), name)
+        assert row["ex"] == {"one": [1, 100, 0]}
 
 
 def test_figures_that_cannot_be_kept_wait_in_memory(
@@ -446,7 +493,7 @@ def test_what_could_not_be_read_before_the_end_is_there_after_it(
     wait_until(lambda: room.names() == ["BEN", "EVA"])
 
 
-def failing_read(*_: object) -> list[FigureRow]:
+def failing_read(*_: object, **__: object) -> list[FigureRow]:
     msg = "disk I/O error"
     raise sqlite3.OperationalError(msg)
 

@@ -19,6 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from ipynb_telemetry.classroom.figures import SessionFigures, epoch_ms, is_of_a_lesson
@@ -122,6 +123,7 @@ class Live:
                 notebook.exercises(),
                 self._latest_first(),
                 query.since_ms or 0,
+                notebook.complete_since_ms(query),
             )
 
     def _latest_first(self) -> list[tuple[str, int]]:
@@ -149,25 +151,31 @@ class Live:
         if since_ms is None:
             # A clock that is ahead must not make tomorrow the latest lesson.
             since_ms = max(0, min(notebook.last_ms, round(time.time() * 1000)) - LESSON_MS)
-        if since_ms < notebook.loaded_since_ms:
-            if query.until_ms is None:
-                self._load(notebook, since_ms)
-                notebook.loaded_since_ms = since_ms
-            elif (since_ms, query.until_ms) not in notebook.loaded_days:
-                self._load(notebook, since_ms, query.until_ms + _GOES_ON_MS)
-                notebook.loaded_days.add((since_ms, query.until_ms))
+        if query.until_ms is None:
+            if since_ms < notebook.asked_since_ms:
+                notebook.loaded_since_ms = self._load(notebook, since_ms)
+                notebook.asked_since_ms = since_ms
+        elif since_ms < notebook.loaded_since_ms:
+            day = since_ms, query.until_ms
+            if day not in notebook.loaded_days:
+                until_ms = query.until_ms + _GOES_ON_MS
+                notebook.loaded_days[day] = self._load(notebook, since_ms, until_ms)
         return query._replace(since_ms=since_ms)
 
-    def _load(self, notebook: Notebook, since_ms: int, until_ms: int | None = None) -> None:
-        rows = self._store.read_figures(
-            notebook=notebook.name,
-            since=iso(since_ms),
-            until=None if until_ms is None else iso(until_ms),
-            limit=MAX_SESSIONS,
-        )
-        for row in rows:
+    def _load(self, notebook: Notebook, since_ms: int, until_ms: int | None = None) -> int:
+        """Read sessions that were heard of in that time; since when all of them are here."""
+        read = partial(self._store.read_figures, notebook=notebook.name, since=iso(since_ms))
+        until = None if until_ms is None else iso(until_ms)
+        heard_of: list[str] = []
+        for row in read(until=until, limit=MAX_SESSIONS):
+            heard_of.append(row.last)
             if row.sess not in notebook.sessions:
                 notebook.add(figures_from(self._store, row, self._upto))
+        if len(heard_of) < MAX_SESSIONS:
+            return since_ms
+        earliest = min(heard_of)
+        has_earlier = bool([*read(until=earliest, limit=1)])
+        return epoch_ms(earliest) if has_earlier else since_ms
 
     def forget(self, student: str) -> None:
         """Drop all sessions in which a name stands; after the store has."""

@@ -43,6 +43,8 @@ class Changes(NamedTuple):
     """Each with when it was last heard of, in milliseconds since 1970; the latest first."""
     since_ms: int = 0
     """From when on sessions are shown: it moves with the latest lesson."""
+    complete_since_ms: int = 0
+    """There are too many sessions: those last heard of before are left out; 0 where none is."""
 
 
 class Notebook:
@@ -51,8 +53,10 @@ class Notebook:
     Attributes:
         sessions: By their ids.
         last_ms: When it was last heard of.
+        asked_since_ms: Sessions heard of since then were read, as many as there is room for.
         loaded_since_ms: All sessions heard of since then are here.
-        loaded_days: Spans of time, from and until, whose sessions are here as well.
+        loaded_days: Spans of time, from and until, that were read as well; and since when all
+            of their sessions are here.
         looked_at_s: When somebody last looked, on the monotonic clock.
     """
 
@@ -60,8 +64,8 @@ class Notebook:
         self.name = name
         self.last_ms = last_ms
         self.sessions: dict[str, SessionFigures] = {}
-        self.loaded_since_ms = _NOT_LOADED
-        self.loaded_days: set[tuple[int, int]] = set()
+        self.asked_since_ms = self.loaded_since_ms = _NOT_LOADED
+        self.loaded_days: dict[tuple[int, int], int] = {}
         self.looked_at_s = 0.0
         self._by_name: dict[str, set[str]] = {}  # of each name that a session has or had
         self._versions: dict[str, int] = {}  # of each session; 0 where it is no news
@@ -113,6 +117,7 @@ class Notebook:
         """Drop the sessions not heard of since then."""
         for sess in [each.sess for each in self.sessions.values() if each.last_ms < ms]:
             self._drop(sess)
+        self.asked_since_ms = max(self.asked_since_ms, ms)
         self.loaded_since_ms = max(self.loaded_since_ms, ms)
         self.loaded_days.clear()
 
@@ -127,6 +132,14 @@ class Notebook:
         del self._versions[sess]
         self._changed.pop(sess, None)
         self._uncounted.pop(sess, None)
+
+    def complete_since_ms(self, query: Query) -> int:
+        """See `Changes`; of what was loaded for `query`."""
+        since_ms, until_ms = query.since_ms or 0, query.until_ms
+        complete_ms = self.loaded_since_ms
+        if until_ms is not None:
+            complete_ms = min(complete_ms, self.loaded_days.get((since_ms, until_ms), complete_ms))
+        return complete_ms if complete_ms > since_ms else 0
 
     def students(self, query: Query) -> list[Student]:
         """All rows that `query` asks for."""

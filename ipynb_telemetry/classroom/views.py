@@ -204,6 +204,7 @@ def _as_text(changes: Changes, **more: str) -> str:
             "notebook": changes.notebook,
             "exercises": changes.exercises,
             "notebooks": changes.notebooks,
+            "completeSince": changes.complete_since_ms,
             "now": round(time.time() * 1000),
         }
     )

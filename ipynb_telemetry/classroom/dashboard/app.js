@@ -12,7 +12,7 @@ import { ReceivedView } from "./received.js";
 import { ClassState } from "./state.js";
 import { follow } from "./stream.js";
 import { StudentView } from "./student.js";
-import { number } from "./words.js";
+import { clock, day, number } from "./words.js";
 
 const SORTS = { name: "Name", progress: "Progress", stuck: "Stuck longest" };
 const THEMES = ["auto", "light", "dark"];
@@ -114,6 +114,11 @@ function summarize({ students, exercises }) {
     at("summary").replaceChildren(...figures.map(([figure, words], index) =>
       el("div", { "data-state": index === 2 && needy ? "needy" : undefined }, el("dt", {}, words), el("dd", {}, figure))));
   }
+  const { completeSince } = state;
+  at("left-out").hidden = !completeSince;
+  at("left-out").textContent = completeSince
+    ? `Too many sessions for one view: those last heard of before ${day(completeSince)}, ${clock(completeSince)} are left out. Choose a day to see them.`
+    : "";
   badge("help", needy ? number(needy) : "");
   badge("received", missing ? `${number(missing)} missing` : "");
 }

@@ -44,6 +44,8 @@ export class ClassState {
   notebooks = [];
   /** @type {string[]} */
   exercises = [];
+  /** Sessions last heard of before are left out, for there are too many; 0 where none is. */
+  completeSince = 0;
   /** @type {Map<string, Row[]>} by name */
   #students = new Map();
   #ahead = 0;
@@ -61,7 +63,7 @@ export class ClassState {
       if (rows.length) this.#students.set(name, rows);
       else this.#students.delete(name);
     }
-    ({ notebook: this.notebook, notebooks: this.notebooks, exercises: this.exercises } = message);
+    ({ notebook: this.notebook, notebooks: this.notebooks, exercises: this.exercises, completeSince: this.completeSince } = message);
     numberStudents(this.rows());
     this.#ahead = message.now - Date.now();
   }
