@@ -10,9 +10,12 @@ import pytest
 from classes import a_test, an_event, keep, keep_a_class, keep_figures, stored
 from collectors import CollectorProcess
 from commands import run_command
+from stored_events import a_stored_event
 from waiting import wait_until
 
-from ipynb_telemetry.events import Record, message
+from ipynb_telemetry.classroom.protocol import StoredEvent
+from ipynb_telemetry.classroom.store import Store
+from ipynb_telemetry.events import Record, encode, message, new_record
 
 DONE, FAILED, USAGE = 0, 1, 2
 
@@ -125,6 +128,35 @@ def test_not_a_byte_of_it_is_left_on_disk(tmp_path: Path) -> None:
     assert len(stored(database)) > 300
 
 
+def test_what_posthog_has_refused_goes_as_well(database: Path) -> None:
+    set_aside = database.with_name("class.sqlite.forward") / "set-aside" / "collector.jsonl"
+    set_aside.parent.mkdir(parents=True)
+    refused = [it for it in stored(database) if it.event == "test"]
+    lines = [encode({**posthogs(event), "reason": "HTTP 400"}) for event in refused]
+    set_aside.write_bytes(b"".join([*lines, b'{"student":"SARA", "damag\n']))
+
+    forget(database, "--student", "SARA", "--yes")
+
+    assert [it.student for it in refused] == ["SARA", "OMAR"]
+    assert set_aside.read_bytes() == lines[1]
+
+
+def test_who_is_known_by_an_id_alone_is_shown_and_deleted(tmp_path: Path) -> None:
+    database = tmp_path / "class.sqlite"
+    none = dict.fromkeys(("nb", "sess", "student"), "")
+    store = Store(database)
+    store.submit([a_stored_event(**none), a_stored_event(student="OMAR", distinct_id="OMAR")])
+    store.close()
+
+    code, out, _ = forget(database, "--student", "Sara", "--yes")
+
+    assert code == DONE
+    assert "Stored about SARA:" in out
+    assert "no notebook: 1 event of 1 session, " in out
+    assert "Deleted: 1 event." in out
+    assert students(database) == {"OMAR"}
+
+
 def test_a_running_collector_forgets_as_well(collector: CollectorProcess) -> None:
     for student, sess in (("SARA", "aaaa0001"), ("OMAR", "aaaa0002")):
         for record in a_session(student, sess):
@@ -177,6 +209,22 @@ def test_the_class_goes_on_while_a_student_is_forgotten(collector: CollectorProc
     late = [sent(record) for record in a_session("LATE", "aaaa0009")]
     assert collector.post(late).status_code == 200
     assert "LATE" in students(collector.database)
+
+
+def test_no_notebook_can_write_over_what_is_asked(tmp_path: Path) -> None:
+    database = tmp_path / "class.sqlite"
+    keep(database, [an_event("start", 0, student="SARA", notebook="D3\x1b[2J\x1b]0;x\x07")])
+
+    _, out, _ = forget(database, "--student", "SARA", "--yes")
+
+    assert "\x1b" not in out
+    assert "D3" in out
+
+
+def posthogs(event: StoredEvent) -> Record:
+    """As what waits for PostHog is kept."""
+    record = new_record(event.event, {}, host="http://h", api_key="k", student=event.student)
+    return {**record, "uuid": event.uuid}
 
 
 def sent(record: Record) -> dict[str, object]:

@@ -253,6 +253,8 @@ DEEP = b'{"api_key":"phc_test","batch":[{"event":"e","distinct_id":"d","properti
         (a_body(an_event(), api_key="phc_other"), 401, "API key is not valid: unknown"),
         (a_body(an_event(), api_key="käse"), 401, "API key is not valid: unknown"),
         (a_body(an_event(properties={"a": "x" * 1_000_001})), 413, "event is too large"),
+        (a_body(*[{"event": "x", "distinct_id": "y"}] * 10_001), 413, "too many events"),
+        (b'{"api_key":"phc_test","batch":[' + b"{}," * 200_000 + b"{}]}", 400, "failed to parse"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_as_posthog_does(

@@ -159,6 +159,7 @@ def test_an_id_that_tells_nobody_apart_is_taken_with_a_warning(name: str) -> Non
         (b"{", {}, 400, "invalid_request"),
         (b"[]", {}, 400, "invalid_request"),
         (a_body(), {}, 400, "empty_batch"),
+        (a_body(*[an_event()] * 10_001), {}, 413, "payload_too_large"),
         (a_body(17), {}, 400, "invalid_uuid"),
         (a_body(an_event(uuid=None)), {}, 400, "invalid_uuid"),
         (a_body(an_event(), an_event(uuid="x")), {}, 400, "invalid_uuid"),

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from ipynb_telemetry.classroom.refused import drop_forgotten
 from ipynb_telemetry.classroom.store import Store
 from ipynb_telemetry.classroom.wanted import Wanted, events_of, figures_of, spellings
 
@@ -61,6 +62,7 @@ def forget_student(store: Store, student: str, forgotten: Callable[[str], None])
         forgotten(name)
         # Once more: figures may have been written down between the two.
         events += store.forget(name)
+    drop_forgotten(store)
     return events
 
 

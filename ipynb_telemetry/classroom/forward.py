@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ipynb_telemetry.backlog import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Batch
 from ipynb_telemetry.classroom.protocol import StoredEvent
+from ipynb_telemetry.classroom.refused import forward_folder
 from ipynb_telemetry.classroom.store import Store
 from ipynb_telemetry.delivery import Delivery, Report
 from ipynb_telemetry.events import AS_IT_CAME, Record
@@ -32,7 +33,7 @@ class Forward:
     """
 
     def __init__(self, store: Store, host: str) -> None:
-        folder = store.path.with_name(f"{store.path.name}.forward")
+        folder = forward_folder(store.path)
         self._delivery = Delivery(folder, self._tell)
         self._last_outcome = ""
         self._delivery.serve(StoreOutbox(store, host, folder))

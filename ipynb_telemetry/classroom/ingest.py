@@ -13,11 +13,13 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timezone
+from functools import partial
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import anyio
 import orjson
+from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
 from ipynb_telemetry.classroom.intake import Intake, Overfull
@@ -43,6 +45,7 @@ _MAX_READING_BYTES = 256 * 1024 * 1024  # of all bodies that are being read, or 
 # Requests whose events wait for a commit: as events they take twenty times what their body did,
 # and to have those of three thousand students there at once makes none of them come sooner.
 _MAX_AT_ONCE = 500
+_LARGE_BODY_BYTES = 32 * 1024  # compressed, as a rule: some hundreds of events
 _LATER = ((b"retry-after", b"1"),)
 _NOT_NOW = "events cannot be stored just now; try again"
 _LENGTH = b"content-length"
@@ -82,6 +85,9 @@ _HARMLESS = {
     "/api/early_access_features": {"earlyAccessFeatures": []},
     "/api/feature_flag/local_evaluation": {"flags": [], "group_type_mapping": {}, "cohorts": {}},
 }
+
+
+_Read = TypeVar("_Read")
 
 
 class _Answer(NamedTuple):
@@ -150,9 +156,9 @@ class Ingest:
                 if path == _V1:
                     return await self._take_v1(body, scope)
                 received = datetime.now(tz=timezone.utc)
-                events = read_v0(
-                    body, api_key=self._store.api_key, received=received, max_bytes=limit
-                )
+                key = self._store.api_key
+                read = partial(read_v0, body, api_key=key, received=received, max_bytes=limit)
+                events = await _done(read, body)
                 await self._intake.keep(events)
         except Refusal as refusal:
             return _refused(refusal, is_v1=path == _V1)
@@ -182,7 +188,9 @@ class Ingest:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         received = datetime.now(tz=timezone.utc)
-        events, results = read_v1(body, headers, api_key=self._store.api_key, received=received)
+        key = self._store.api_key
+        read = partial(read_v1, body, headers, api_key=key, received=received)
+        events, results = await _done(read, body)
         more: tuple[tuple[bytes, bytes], ...] = ()
         try:
             if events:
@@ -237,6 +245,11 @@ class Ingest:
         finally:
             self._reading_bytes -= size
         raise _Gone
+
+
+async def _done(read: Callable[[], _Read], body: bytes) -> _Read:
+    """What `read` makes of `body`; where that may take long, in a thread: the class goes on."""
+    return await run_in_threadpool(read) if len(body) > _LARGE_BODY_BYTES else read()
 
 
 def _within(limit: int, body: bytes) -> bytes:

@@ -42,7 +42,7 @@ class Intake:
             Overfull: Too much waits already; nothing of it was kept.
             sqlite3.Error: The disk is full or broken; nothing of it was kept.
         """
-        if self._events + len(events) > _MAX_WAITING_EVENTS and self._events:
+        if self._events + len(events) > _MAX_WAITING_EVENTS:
             raise Overfull
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(events, kept))

@@ -20,6 +20,7 @@ from ipynb_telemetry.classroom.protocol import (
     StoredEvent,
     canonical_uuid,
     check_key,
+    check_number,
     parse,
     stored,
     unpacked,
@@ -146,6 +147,7 @@ def _batch(data: object) -> dict[str, Mapping[str, Any]]:
         raise Refusal(HTTPStatus.BAD_REQUEST, "created_at is no date", "invalid_created_at")
     if not entries:
         raise Refusal(HTTPStatus.BAD_REQUEST, "request holds no event", "empty_batch")
+    check_number(entries)
     by_uuid: dict[str, Mapping[str, Any]] = {}
     seen = set()
     for entry in entries:

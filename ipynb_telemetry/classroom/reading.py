@@ -68,7 +68,8 @@ class Reader:
             upto: Only those with this id or a lower one.
             notebook: Only those of this notebook.
             cohort: Only those of this class.
-            student: Only those under this name, as they were sent.
+            student: Only those under this name, as they were sent; also of a sender whose
+                events say no more of whom they are about than their id.
             sess: Only those of this session.
             since: Only those that happened then or later: ISO 8601, UTC, or its beginning.
             until: Only those that happened before: as `since`.
@@ -78,7 +79,7 @@ class Reader:
             "id <= ?": upto,
             "nb = ?": notebook,
             "cohort = ?": cohort,
-            "student = ?": student,
+            "? IN (student, distinct_id)": student,
             "sess = ?": sess,
             "timestamp >= ?": since,
             "timestamp < ?": until,
@@ -95,6 +96,13 @@ class Reader:
                     yield row[0], StoredEvent(_uuid_text(row[1]), *row[2:])
                 after = page[-1][0]
                 left -= len(page)
+
+    def has(self, uuid: str) -> bool:
+        """Whether the event with this uuid is there."""
+        key = bytes.fromhex(uuid.replace("-", ""))
+        with closing(connect(self.path)) as connection:
+            found = connection.execute("SELECT 1 FROM events WHERE uuid = ?", (key,))
+            return found.fetchone() is not None
 
     def last_id(self) -> int:
         """The highest id that an event has or had; 0 where there was none."""

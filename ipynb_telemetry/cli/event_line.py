@@ -19,8 +19,12 @@ def event_line(event: StoredEvent) -> str:
     details = _DETAILS.get(event.event, _anything)(own)
     where = f"{event.nb} #{event.seq}"
     line = f"{when:%H:%M:%S}  {where}  {event.distinct_id}  {event.event}  {details}"
-    # A name or a message must not move the cursor of whoever reads it.
-    return "".join(character if character.isprintable() else " " for character in line).rstrip()
+    return printable(line).rstrip()
+
+
+def printable(text: str) -> str:
+    """`text` in one line: a name or a message must not move the cursor of whoever reads it."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _anything(own: dict[str, Any]) -> str:
