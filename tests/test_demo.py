@@ -108,7 +108,7 @@ def test_an_imagined_class_is_in_the_live_view(demo_with_a_class: Demo) -> None:
     assert "attempt" not in demo_with_a_class.said  # a class would drown the person's own
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_cleanly_and_leaves_nothing_running(
     demo_with_a_class: Demo, end: signal.Signals
 ) -> None:

@@ -8,10 +8,14 @@ import sys
 from pathlib import Path
 
 import requests
-from collectors import free_port, listens
+from capture_server import CaptureServer
+from classes import an_event, keep, stored
+from collectors import CollectorProcess, free_port, listens
+from commands import run_command
 from waiting import wait_until
 
 from ipynb_telemetry.classroom.play import a_class
+from ipynb_telemetry.classroom.store import Store
 from ipynb_telemetry.events import message
 
 PROGRAM = """
@@ -46,3 +50,33 @@ def test_under_load_it_does_not_look_for_garbage_again_and_again(
     assert f"Events in {tmp_path / 'class.sqlite'}: {len(events):,}." in said
     looks = int(said.rpartition("looks: ")[2])
     assert looks < 5  # with Python's own setting there are dozens
+
+
+def test_a_second_collector_on_a_database_is_refused_until_the_first_is_gone(
+    clean_environment: None, tmp_path: Path
+) -> None:
+    collector = CollectorProcess(tmp_path)
+    second = ("serve", "--port", "0", "--db", str(collector.database))
+    with collector:
+        ran = run_command(*second)
+
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert "a collector runs on" in ran.stderr
+        assert "--db" in ran.stderr
+        collector.kill()
+        collector.start()  # a kill leaves nothing behind that would refuse it
+
+
+def test_who_has_the_address_of_a_killed_collector_is_not_told_the_token(
+    clean_environment: None, tmp_path: Path, server: CaptureServer
+) -> None:
+    database = tmp_path / "class.sqlite"
+    keep(database, [an_event("start", 0, student="SARA")])
+    store = Store(database)
+    store.note_address(server.url)
+    store.close()
+
+    ran = run_command("forget", "--db", str(database), "--student", "SARA", "--yes")
+
+    assert (ran.returncode, stored(database)) == (0, [])
+    assert server.requests == []

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from filelock import FileLock, Timeout
+
 from ipynb_telemetry.classroom.migrations import MIGRATIONS, migrate, schema_version
 
 _BUSY_TIMEOUT_S = 30
@@ -16,6 +18,30 @@ _CHECKPOINT_PAGES = 4_000  # 16 MB: a few seconds of a class of thousands
 
 class StoreError(Exception):
     """A database that cannot be used; the message says what to do."""
+
+
+class InUseError(StoreError):
+    """A collector runs on it."""
+
+
+def claimed(path: Path) -> FileLock:
+    """The right to run a collector on a database: until it is released, or the process ends.
+
+    Two at once would each know half of the class, and keep figures of that half.
+
+    Raises:
+        InUseError: One runs.
+        StoreError: The folder cannot be written.
+    """
+    lock = FileLock(f"{path}.lock", mode=0o600, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        msg = f"a collector runs on {path} already. Stop it, or choose another file with --db."
+        raise InUseError(msg) from None
+    except OSError as broken:
+        raise _unusable(path, broken) from broken
+    return lock
 
 
 def open_database(path: Path, *, create: bool) -> sqlite3.Connection:
@@ -38,9 +64,14 @@ def open_database(path: Path, *, create: bool) -> sqlite3.Connection:
             connection.close()
             raise
     except (sqlite3.Error, OSError) as broken:
-        msg = f"{path} cannot be used as a class's database: {broken}. Choose another with --db."
-        raise StoreError(msg) from broken
+        raise _unusable(path, broken) from broken
     return connection
+
+
+def _unusable(path: Path, broken: Exception) -> StoreError:
+    return StoreError(
+        f"{path} cannot be used as a class's database: {broken}. Choose another with --db."
+    )
 
 
 def _refuse_what_is_not_ours(connection: sqlite3.Connection, path: Path) -> None:

@@ -14,10 +14,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ipynb_telemetry.classroom.app import make_app
 from ipynb_telemetry.classroom.data_routes import data_routes
+from ipynb_telemetry.classroom.database import claimed
 from ipynb_telemetry.classroom.forward import Forward
 from ipynb_telemetry.classroom.live import Live
 from ipynb_telemetry.classroom.protocol import StoredEvent
-from ipynb_telemetry.classroom.store import Store
+from ipynb_telemetry.classroom.store import Store, StoreError
 from ipynb_telemetry.classroom.views import routes
 
 _KEEP_ALIVE_S = 75  # a student's next cell is seldom further away
@@ -93,7 +94,7 @@ class Collector:
         forward: The PostHog to which everything is passed on, if any.
 
     Raises:
-        StoreError: The database cannot be used.
+        StoreError: The database cannot be used, or another collector runs on it.
     """
 
     def __init__(
@@ -106,7 +107,12 @@ class Collector:
     ) -> None:
         self._forward: Forward | None = None
         self.live = Live()
-        self.store = Store(path, api_key=api_key, applied=self._applied)
+        self._claim = claimed(path)
+        try:
+            self.store = Store(path, api_key=api_key, applied=self._applied)
+        except StoreError:
+            self._claim.release()
+            raise
         self.live.start(self.store)
         if forward is not None:
             self._forward = Forward(self.store, forward)
@@ -153,6 +159,7 @@ class Collector:
             self._forward.close()
         self.live.close()
         self.store.close()
+        self._claim.release()
 
     def _applied(self, events: Sequence[tuple[int, StoredEvent]]) -> None:
         self.live.applied(events)

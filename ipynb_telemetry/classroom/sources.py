@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 import requests
 
 from ipynb_telemetry.classroom.data_routes import EVENTS, FIGURES, FORGET, forget_student
-from ipynb_telemetry.classroom.database import open_database
+from ipynb_telemetry.classroom.database import InUseError, claimed, open_database
 from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.protocol import StoredEvent
 from ipynb_telemetry.classroom.reading import Reader
@@ -24,15 +24,7 @@ _TIMEOUT_S = 30.0
 
 
 class SourceError(Exception):
-    """A collector that cannot be read; the message says what to do.
-
-    Attributes:
-        is_another: Whether nobody listens there, or somebody else.
-    """
-
-    def __init__(self, message: str, *, is_another: bool = False) -> None:
-        super().__init__(message)
-        self.is_another = is_another
+    """A collector that cannot be read; the message says what to do."""
 
 
 class Source(Protocol):
@@ -84,27 +76,14 @@ class _Database:
     def forget(self, student: str) -> int:
         store = Store(self._reader.path, create=False)
         try:
-            # One that runs has the student in memory as well, and would write it down again.
-            address = store.address()
-            told = _forget_there(address, store.token, student) if address else None
-            return forget_student(store, student, lambda _name: None) if told is None else told
+            with claimed(store.path):
+                return forget_student(store, student, lambda _name: None)
+        except InUseError:
+            # It has the student in memory as well, and would write it down again.
+            with requests.Session() as session:
+                return _Collector(session, store.address(), store.token).forget(student)
         finally:
             store.close()
-
-
-def _forget_there(address: str, token: str, student: str) -> int | None:
-    """How many events the collector has forgotten; None where none of this database runs there.
-
-    Raises:
-        SourceError: One does, but it does not do it.
-    """
-    with requests.Session() as session:
-        try:
-            return _Collector(session, address, token).forget(student)
-        except SourceError as failure:
-            if failure.is_another:
-                return None
-            raise
 
 
 class _Collector:
@@ -150,8 +129,7 @@ class _Collector:
                 yield answer
         except (requests.RequestException, json.JSONDecodeError) as failure:
             msg = f"the collector at {self._base} does not answer as it should: {failure}"
-            refused = isinstance(failure, requests.ConnectionError)
-            raise SourceError(msg, is_another=refused) from failure
+            raise SourceError(msg) from failure
 
     def _check(self, answer: requests.Response) -> None:
         if answer.status_code == requests.codes.unauthorized:
@@ -159,7 +137,7 @@ class _Collector:
                 f"the collector at {self._base} does not take the token. "
                 "It stands in the address that `ipynb-telemetry serve` has printed."
             )
-            raise SourceError(msg, is_another=True)
+            raise SourceError(msg)
         if answer.status_code != requests.codes.ok:
             msg = f"{self._base} answers {answer.status_code}: is it a collector of ours?"
-            raise SourceError(msg, is_another=answer.status_code == requests.codes.not_found)
+            raise SourceError(msg)

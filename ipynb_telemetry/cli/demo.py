@@ -7,7 +7,7 @@ import tempfile
 import threading
 import webbrowser
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,8 @@ def run_demo(*, open_browser: bool, port: int, students: int) -> int:
         The exit code: 0 after Ctrl-C, 1 when JupyterLab did not start or ended by itself.
     """
     # End as with Ctrl-C; a shell has Ctrl-C ignored in what it starts in the background.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    ends = _ends()
+    for number in ends:
         signal.signal(number, signal.default_int_handler)
     with ExitStack() as at_the_end:
         try:
@@ -65,15 +66,25 @@ def run_demo(*, open_browser: bool, port: int, students: int) -> int:
                 webbrowser.open(lab.lesson_url)
             _print_events(store, lab)
         except KeyboardInterrupt:
-            for number in (signal.SIGINT, signal.SIGTERM):  # asked twice, it ends no faster
+            for number in ends:  # asked twice, it ends no faster
                 signal.signal(number, signal.SIG_IGN)
-            typer.echo("\nGoodbye.")
+            with suppress(OSError):  # the terminal may have gone
+                typer.echo("\nGoodbye.")
             return 0
         except LabError as failure:
             typer.echo(f"{failure}\nJupyterLab did not start; what it said is above.", err=True)
             return 1
     typer.echo("JupyterLab has ended.", err=True)
     return 1
+
+
+def _ends() -> list[signal.Signals]:
+    """What ends it as Ctrl-C does: also that the terminal is closed, unless `nohup` says not."""
+    ends = [signal.SIGINT, signal.SIGTERM]
+    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) is signal.SIG_DFL:
+        ends.append(hangup)
+    return ends
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:
