@@ -402,10 +402,11 @@ def test_all_addresses_are_listened_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--api-key", " "], "with an empty key nobody could send"),
+        (["--api-key", "\udcff"], "nobody could send with such a key"),
+        (["--api-key", " "], "nobody could send with such a key"),
         (["--host", "203.0.113.9"], "Give an address of this computer with --host"),
     ],
-    ids=["key", "host"],
+    ids=["no text", "key", "host"],
 )
 def test_what_cannot_work_is_said(tmp_path: Path, options: list[str], said: str) -> None:
     with pytest.raises(AssertionError, match=said):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,49 @@ def test_one_notebooks_results_alone(database: Path, tmp_path: Path) -> None:
     assert [row["exercise"] for row in rows] == ["exercise_1"]
 
 
+def test_one_student_has_the_rows_that_the_whole_class_tells_of(database: Path) -> None:
+    rows = results_in(export(database))
+    name = min(rows, key=lambda row: int(row["attempts"]))["student"]
+
+    own = results_in(export(database, "--student", name.lower()))
+
+    assert own == [row for row in rows if row["student"] == name]
+
+
+def test_results_of_another_time_are_other_statements(tmp_path: Path) -> None:
+    database = tmp_path / "class.sqlite"
+    keep(
+        database,
+        [
+            a_test(0, "one", ok=False, sess="aaaa0001"),
+            a_test(0, "one", ok=True, sess="aaaa0002", minute=24 * 60),
+        ],
+    )
+    later = ("--since", (BEGAN + timedelta(hours=2)).isoformat())
+
+    [all_of_it], again, [of_later] = (
+        json.loads(export(database, "--format", "xapi", *since).stdout) for since in ((), (), later)
+    )
+
+    assert again == [all_of_it]
+    assert all_of_it["result"] != of_later["result"]
+    assert all_of_it["id"] != of_later["id"]
+
+
+def test_a_link_and_a_pipe_stay_what_they_are(database: Path, tmp_path: Path) -> None:
+    link, target = tmp_path / "link.csv", tmp_path / "target.csv"
+    target.touch()
+    link.symlink_to(target)
+
+    export(database, "-o", str(link))
+    to_nowhere = export(database, "--format", "csv", "-o", os.devnull)
+
+    assert link.is_symlink()
+    assert target.read_text("utf-8-sig") == export(database).stdout.removeprefix("\ufeff")
+    assert to_nowhere.returncode == DONE
+    assert not Path(os.devnull).is_file()
+
+
 def test_a_student_who_corrected_the_name_is_found_by_either(tmp_path: Path) -> None:
     database = tmp_path / "class.sqlite"
     keep(
@@ -210,6 +255,7 @@ def test_wrong_usage_says_what_works(database: Path) -> None:
         (["--output", "results.doc"], "say the --format"),
         (["--since", "yesterday"], "is no date or time"),
         (["--format", "pdf"], "'csv'"),
+        (["--from", "127.0.0.1:8642"], "an address begins with http://"),
     ):
         ran = export(database, *arguments)
         assert ran.returncode == USAGE

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from waiting import wait_until
 
 from ipynb_telemetry.classroom.ingest import Ingest
 from ipynb_telemetry.classroom.server import Collector, PatientHttp, listen
@@ -54,6 +55,22 @@ def test_who_does_not_get_to_the_end_of_the_headers_is_hung_up_on(
         connection.sendall(beginning)
 
         assert connection.recv(1000) == b""
+
+
+def test_a_body_that_nobody_waits_for_holds_no_connection(port: int) -> None:
+    with connect(port) as connection:
+        connection.sendall(b"POST /flags/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{")
+        assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
+
+        wait_until(lambda: _is_hung_up_on(connection))
+
+
+def _is_hung_up_on(connection: socket.socket) -> bool:
+    try:
+        connection.sendall(b" ")
+    except OSError:
+        return True
+    return False
 
 
 def test_a_second_request_has_to_come_to_its_end_too(port: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 from zipfile import ZipFile
@@ -55,6 +56,17 @@ def read_sheet(file: io.BytesIO) -> Any:
 
 
 ROWS = [('ZOË, of "7A"\nand more', True, 3, 1.5, '{"a": 1}'), ("محمد", False, 0, None, "{}")]
+
+
+@pytest.mark.parametrize("text", ["ADA;=1+1", "ADA\t@SUM(A1)", "ADA; +1;-2"])
+def test_no_part_of_a_text_is_a_formula_where_a_semicolon_ends_a_cell(text: str) -> None:
+    [*_, line] = (
+        written("csv", [(text, True, 1, 1.0, "{}")]).getvalue().decode("utf-8-sig").splitlines()
+    )
+
+    parts = re.split(r"[;\t]", line)
+    assert len(parts) == len(re.split(r"[;\t]", text))
+    assert not any(part.strip(' "').startswith(("=", "+", "-", "@")) for part in parts)
 
 
 def test_csv_has_what_was_written() -> None:

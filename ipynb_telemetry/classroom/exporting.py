@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import IO, Any
 
-from ipynb_telemetry.classroom.results import results
+from ipynb_telemetry.classroom.results import Result, results
 from ipynb_telemetry.classroom.sources import Source
 from ipynb_telemetry.classroom.tables import WRITERS, Column, Row
 from ipynb_telemetry.classroom.wanted import Wanted
@@ -74,14 +74,19 @@ def export(
         if events:
             statements = map(event_statement, source.events(wanted))
         else:
-            statements = map(result_statement, results(source.figures(wanted)))
+            statements = map(result_statement, _results(source, wanted))
         _write_statements(file, count.each(each for each in statements if each is not None))
     elif events:
         WRITERS[file_format](file, EVENT_COLUMNS, count.each(_begun(source.events(wanted))))
     else:
-        rows = _begun(results(source.figures(wanted)))
+        rows = _begun(_results(source, wanted))
         WRITERS[file_format](file, RESULT_COLUMNS, count.each(rows))
     return count.number
+
+
+def _results(source: Source, wanted: Wanted) -> Iterator[Result]:
+    # Which exercises there are, the whole class tells.
+    return results(source.figures(wanted._replace(student=None)), wanted.student)
 
 
 def _begun(values: Iterator[Row]) -> Iterator[Row]:

@@ -62,7 +62,7 @@ def events(
     with open_source(source, token) as opened:
         frame = pd.DataFrame(opened.events(wanted), columns=[*StoredEvent._fields])
     for name in ("timestamp", "received"):
-        frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+        frame[name] = _moments(frame[name])
     frame["seq"] = frame["seq"].astype("Int64")
     return frame
 
@@ -94,9 +94,9 @@ def progress(
         ValueError, SourceError, StoreError: As `events`.
     """
     with open_source(source, token) as opened:
-        rows = [*results(opened.figures(_wanted(notebook, student, since)))]
+        rows = [*results(opened.figures(_wanted(notebook, None, since)), student)]
     frame = pd.DataFrame(rows, columns=[*Result._fields])
-    frame["last_seen"] = pd.to_datetime(frame["last_seen"], utc=True)
+    frame["last_seen"] = _moments(frame["last_seen"])
     kinds = {"passed": bool, "first_try": bool, "attempts": int, "minutes_to_pass": float}
     return frame.astype(kinds)
 
@@ -148,6 +148,12 @@ def stuck(
     frame = pd.DataFrame(rows, columns=[*_STUCK_COLUMNS])
     frame["last_seen"] = pd.to_datetime(frame["last_seen"], unit="ms", utc=True)
     return frame.astype(_STUCK_COLUMNS)
+
+
+def _moments(texts: pd.Series[str]) -> pd.Series[pd.Timestamp]:
+    """Times of the store; also those of the year 1, which nanoseconds cannot hold."""
+    moments = [datetime.fromisoformat(text) for text in texts]
+    return pd.Series(moments, texts.index, dtype="datetime64[us, UTC]")
 
 
 def _stuck_row(

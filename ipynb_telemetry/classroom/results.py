@@ -11,6 +11,7 @@ from ipynb_telemetry.classroom.attempts import Standing
 from ipynb_telemetry.classroom.figures import SessionFigures
 from ipynb_telemetry.classroom.order import exercise_order
 from ipynb_telemetry.classroom.students import Student, all_students
+from ipynb_telemetry.classroom.wanted import spellings
 
 _NOT_TRIED = Standing()
 
@@ -35,17 +36,23 @@ class Result(NamedTuple):
     """When the student was last heard of in this notebook: ISO 8601, UTC."""
 
 
-def results(figures: Iterable[SessionFigures]) -> Iterator[Result]:
+def results(figures: Iterable[SessionFigures], student: str | None = None) -> Iterator[Result]:
     """By notebook, then by student, then in the order of the exercises in the notebook.
 
     Each student has a row for each exercise that anybody has tried.
+
+    Args:
+        figures: Of the sessions of the whole class.
+        student: Only the rows of this name, as it is recorded or as people write it.
     """
+    names = None if student is None else {*spellings(student)}
     for notebook, students in students_by_notebook(figures):
-        exercises = exercise_order(each for student in students for each in student.sessions)
-        for student in students:
-            minutes = student.minutes_to_pass
-            for exercise in exercises:
-                yield _result(student, notebook, exercise, minutes.get(exercise))
+        exercises = exercise_order(session for each in students for session in each.sessions)
+        for each in students:
+            if names is None or any(not names.isdisjoint(it.names) for it in each.sessions):
+                minutes = each.minutes_to_pass
+                for exercise in exercises:
+                    yield _result(each, notebook, exercise, minutes.get(exercise))
 
 
 def students_by_notebook(

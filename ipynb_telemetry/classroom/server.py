@@ -63,8 +63,14 @@ class PatientHttp(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_body(self, body: bytes) -> None:
-        self._has_begun()
+        if not self.cycle.response_complete:
+            self._has_begun()
         super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.more_body and self._patience is None:  # of which nobody reads the rest
+            self._wait_for_headers()
 
     def on_message_complete(self) -> None:
         self._has_begun()

@@ -53,11 +53,16 @@ def open_source(place: str | Path, token: str = "") -> Iterator[Source]:
         SourceError: The collector does not answer, or does not take the token.
         StoreError: There is no database, or it is not ours.
     """
-    if isinstance(place, str) and place.startswith(("http://", "https://")):
+    if isinstance(place, str) and is_address(place := place.strip()):
         with requests.Session() as session:
             yield _Collector(session, place, token)
         return
     yield _Database(Path(place))
+
+
+def is_address(place: str) -> bool:
+    """Whether `place` is that of a collector, and no path."""
+    return place.lower().startswith(("http://", "https://"))
 
 
 class _Database:
@@ -127,6 +132,9 @@ class _Collector:
             ) as answer:
                 self._check(answer)
                 yield answer
+        except requests.ConnectionError as failure:
+            msg = f"nothing answers at {self._base}. Is `ipynb-telemetry serve` running there?"
+            raise SourceError(msg) from failure
         except (requests.RequestException, json.JSONDecodeError) as failure:
             msg = f"the collector at {self._base} does not answer as it should: {failure}"
             raise SourceError(msg) from failure

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -23,6 +24,10 @@ _ROWS_AT_ONCE = 10_000
 # those of Japanese and Chinese keyboards.
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _SKIPPED_BEFORE_IT = " \t\r\n\v\f\0\ufeff\u00a0"
+# Where people write 1,5 a spreadsheet takes a semicolon for the end of a cell, in quotes as well.
+_LATER_FORMULA = re.compile(
+    f"([;\t][{_SKIPPED_BEFORE_IT}]*)([{re.escape(''.join(_FORMULA_SIGNS))}])"
+)
 
 
 class Column(NamedTuple):
@@ -129,6 +134,7 @@ def _as_csv(value: object) -> object:
         return int(value)  # a spreadsheet of any language can add it up
     if isinstance(value, str):
         text = value.replace("\0", "\ufffd")
+        text = _LATER_FORMULA.sub(r"\1'\2", text)
         return f"'{text}" if _could_be_a_formula(text) else text
     return value
 

@@ -45,14 +45,13 @@ def event_statement(event: StoredEvent) -> dict[str, Any] | None:
 def result_statement(result: Result) -> dict[str, Any] | None:
     """How a student stands with an exercise; None where it was not tried.
 
-    Its id is made of whom and what it is about, and of when the student was last heard of:
-    sent again it is the same statement, and another one once the student has gone on.
+    Its id is made of all that it says: sent again it is the same statement, and another one
+    once the student has gone on.
     """
     if not result.attempts:
         return None
-    names = (result.student, result.session, result.notebook, result.exercise, result.last_seen)
     return {
-        "id": str(uuid.uuid5(_OURS, json.dumps(names))),
+        "id": str(uuid.uuid5(_OURS, json.dumps(result))),
         "actor": _actor(result.student),
         "verb": _verb("passed" if result.passed else "failed"),
         "object": _exercise(result.notebook, result.exercise),

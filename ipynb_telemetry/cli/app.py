@@ -45,10 +45,21 @@ class Format(str, Enum):
     XAPI = "xapi"
 
 
+def _address(value: str | None) -> str | None:
+    if value is not None and not value.strip().lower().startswith(("http://", "https://")):
+        msg = f"an address begins with http://, as `ipynb-telemetry serve` prints it: {value}"
+        raise typer.BadParameter(msg)
+    return value
+
+
 Database = Annotated[Path, typer.Option("--db", help="The class's database.")]
 Address = Annotated[
     str | None,
-    typer.Option("--from", help="The address of a collector that runs, in place of --db."),
+    typer.Option(
+        "--from",
+        help="The address of a collector that runs, in place of --db.",
+        callback=_address,
+    ),
 ]
 Token = Annotated[
     str,

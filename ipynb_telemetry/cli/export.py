@@ -48,7 +48,8 @@ def run_export(
         with (
             open_source(place, token) as source,
             _opened(output) as file,
-            progress_bar("Exporting") as written,
+            # On a terminal it would be drawn over what is exported.
+            progress_bar("Exporting", hidden=output is None and sys.stdout.isatty()) as written,
         ):
             number = export(
                 source, wanted, file, file_format=file_format, events=events, written=written
@@ -86,6 +87,14 @@ def _opened(output: Path | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    output = output.resolve()  # what a link points to is written, the link stays
+    if output.exists() and not output.is_file():  # a pipe, a device: nothing to put in its place
+        with output.open("wb") as file:
+            yield file
+        return
+    if not output.parent.is_dir():
+        msg = f"{output} cannot be written: there is no folder {output.parent}"
+        raise FileNotFoundError(msg)
     neighbour = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         with neighbour.open("xb") as file:

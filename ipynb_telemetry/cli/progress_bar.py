@@ -8,14 +8,17 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def progress_bar(
+    label: str, total: int | None = None, *, hidden: bool = False
+) -> Iterator[Callable[[int], None]]:
     """A call that says how many more are done; the bar goes to stderr, and is gone at the end.
 
     Args:
         label: What is done.
         total: How many there are; None where that is not known.
+        hidden: Whether there is none on a terminal either.
     """
-    if not sys.stderr.isatty():
+    if hidden or not sys.stderr.isatty():
         yield lambda _more: None
         return
     from rich.console import Console  # noqa: PLC0415  # only for who sees it

@@ -41,14 +41,16 @@ def run_serve(
 
     Returns:
         The exit code: 0 after Ctrl-C, 1 when it could not start.
+
+    Raises:
+        BadParameter: An option is wrong.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     if forward is not None and (wrong := why_bad_host(forward)) is not None:
-        typer.echo(f"--forward: {wrong}", err=True)
-        return 1
-    if api_key is not None and not (api_key := api_key.strip()):
-        typer.echo("--api-key: with an empty key nobody could send. Leave it out.", err=True)
-        return 1
+        raise typer.BadParameter(wrong, param_hint="--forward")
+    if api_key is not None and not ((api_key := api_key.strip()) and api_key.isprintable()):
+        msg = "nobody could send with such a key. Leave it out, and one is made."
+        raise typer.BadParameter(msg, param_hint="--api-key")
     try:
         listener = listen(host, port)
     except (OSError, OverflowError) as failure:
