@@ -635,6 +635,81 @@ def test_sessions_that_are_too_many_for_one_view_are_told_of(
     expect(page.locator("#left-out")).to_be_hidden()
 
 
+def test_who_works_in_another_notebook_is_told_of_and_one_click_away(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    ada = Student(collector, "ADA", "aaaaaaaa").cell("a")
+    page = dashboard.open()
+    expect(dashboard.row("ADA")).to_be_visible()
+    expect(page.locator("#elsewhere")).to_be_hidden()
+
+    Student(collector, "EVA", "dddddddd", nb="D4_Files").cell("a")
+
+    expect(page.locator("#elsewhere")).to_contain_text("D4_Files")
+    page.locator("#elsewhere").get_by_role("button", name="D4_Files").click()
+    expect(page.locator(".grid tbody .name")).to_have_text(["EVA"])
+    ada.cell("b")
+    expect(page.locator("#elsewhere")).to_have_text(re.compile(NOTEBOOK))
+
+
+def test_what_another_page_looks_at_changes_nothing_here(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    ada = Student(collector, "ADA", "aaaaaaaa").test("now", ok=True)
+    Student(collector, "ADA", "bbbbbbbb", ago_minutes=9 * 24 * 60).test("before", ok=False)
+    page = dashboard.open()
+    expect(page.locator(".grid thead .ex")).to_have_count(1)
+
+    collector.read("/api/class", since="0")
+    ada.test("now", ok=True, attempt=2)
+
+    expect(dashboard.cell("ADA", 1)).to_have_attribute("aria-label", "passed, 2 attempts")
+    expect(page.locator(".grid thead .ex")).to_have_count(1)
+
+
+def test_who_has_come_to_the_end_is_at_no_exercise_before_it(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    Student(collector, "BEN", "bbbbbbbb").test("one", ok=True).test("two", ok=True)
+    ada = Student(collector, "ADA", "aaaaaaaa").test("one", ok=False).cell("end")
+    page = dashboard.open()
+    expect(dashboard.cell("ADA", 1)).to_have_attribute("data-here", "")
+
+    ada.test("two", ok=True).cell("end")
+
+    expect(dashboard.cell("ADA", 2)).to_have_attribute("data-state", "passed")
+    expect(page.locator(".grid tbody .cell[data-here]")).to_have_count(0)
+
+
+def test_names_are_hidden_by_the_key_also_from_a_field(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    Student(collector, "ADA", "aaaaaaaa").cell("a")
+    page = dashboard.open()
+    for view, field in (("class", "When"), ("help", "Silent after a failure for")):
+        page.goto(f"{collector.url}/#{view}")
+        page.get_by_label(field).focus()
+        hidden = page.get_by_role("button", name="Hide names")
+        before = hidden.get_attribute("aria-pressed")
+
+        page.keyboard.press("h")
+
+        expect(hidden).not_to_have_attribute("aria-pressed", str(before))
+
+
+def test_the_skip_link_leads_into_the_view_that_is_shown(
+    dashboard: Dashboard, collector: CollectorProcess
+) -> None:
+    Student(collector, "ADA", "aaaaaaaa").cell("a")
+    page = dashboard.open("received")
+
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("region", name="Is it all there")).to_be_visible()
+    expect(page.locator("#main")).to_be_focused()
+
+
 def test_everything_is_reached_from_the_keyboard(
     dashboard: Dashboard, collector: CollectorProcess
 ) -> None:

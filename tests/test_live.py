@@ -554,22 +554,22 @@ def test_an_exercise_is_in_the_order_once_one_of_many_has_tried_it() -> None:
     notebook = Notebook("D3_Datetimes")
     for number in range(50):
         notebook.add(Lesson(f"S{number}", f"{number:08x}").passed("one").passed("two").figures)
-    assert notebook.exercises() == ["one", "two"]
+    assert notebook.exercises(Query()) == ["one", "two"]
 
     notebook.add(Lesson("FIRST", "aaaaaaaa").passed("three").figures)
 
-    assert notebook.exercises() == ["one", "three", "two"]  # nobody has met it with another
+    assert notebook.exercises(Query()) == ["one", "three", "two"]  # nobody has met it with another
 
 
 def test_the_order_of_exercises_follows_what_most_have_done() -> None:
     notebook = Notebook("D3_Datetimes")
     notebook.add(Lesson("ODD", "aaaaaaaa").passed("two").passed("one").figures)
-    assert notebook.exercises() == ["two", "one"]
+    assert notebook.exercises(Query()) == ["two", "one"]
 
     for number in range(2):
         notebook.add(Lesson(f"S{number}", f"{number:08x}").passed("one").passed("two").figures)
 
-    assert notebook.exercises() == ["one", "two"]
+    assert notebook.exercises(Query()) == ["one", "two"]
 
 
 def test_what_came_just_before_the_end_is_there_after_it(room: Class) -> None:

@@ -120,7 +120,7 @@ class Live:
                 self._version,
                 notebook.name,
                 notebook.rows_since(query, after),
-                notebook.exercises(),
+                notebook.exercises(query),
                 self._latest_first(),
                 query.since_ms or 0,
                 notebook.complete_since_ms(query),

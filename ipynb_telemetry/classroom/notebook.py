@@ -38,7 +38,7 @@ class Changes(NamedTuple):
     students: dict[str, str]
     """By name: all rows of that name, as JSON text; `[]` where there are none any more."""
     exercises: list[str]
-    """All, in notebook order."""
+    """All that were tried in this part of the class, in notebook order."""
     notebooks: list[tuple[str, int]]
     """Each with when it was last heard of, in milliseconds since 1970; the latest first."""
     since_ms: int = 0
@@ -152,8 +152,18 @@ class Notebook:
             return {name: text for name, text in rows.items() if text != "[]"}
         return {name: self._rows_of(name, query) for name in self._changed_names(after)}
 
-    def exercises(self) -> list[str]:
-        """All exercises, in notebook order."""
+    def exercises(self, query: Query) -> list[str]:
+        """The exercises that were tried in what `query` asks for, in notebook order."""
+        met: set[str] = set()
+        order = self._all_exercises()
+        for each in self.sessions.values():
+            if _is_asked_for(each, query):
+                met |= each.standings.keys()
+                if len(met) == len(order):
+                    return order
+        return [name for name in order if name in met]
+
+    def _all_exercises(self) -> list[str]:
         self._count()
         if self._is_order_wrong or self._met_now > _MORE_EVIDENCE * self._met_in_order:
             self._order = exercise_order(self.sessions.values())
@@ -179,15 +189,10 @@ class Notebook:
         return names
 
     def _sessions_of(self, name: str, query: Query) -> list[SessionFigures]:
-        since_ms = query.since_ms or 0
-        until_ms = _NOT_LOADED if query.until_ms is None else query.until_ms
         return [
             each
             for each in (self.sessions[sess] for sess in self._by_name.get(name, ()))
-            if each.last_ms >= since_ms
-            and each.first_ms < until_ms
-            and (not query.cohort or each.cohort.what == query.cohort)
-            and each.student == name
+            if _is_asked_for(each, query) and each.student == name
         ]
 
     def _students_of(self, name: str, query: Query) -> list[Student]:
@@ -203,6 +208,14 @@ class Notebook:
         if rows is None or rows.state != state:
             rows = self._rows[name] = _Rows(state, students_of(name, sessions))
         return rows
+
+
+def _is_asked_for(session: SessionFigures, query: Query) -> bool:
+    return (
+        session.last_ms >= (query.since_ms or 0)
+        and (query.until_ms is None or session.first_ms < query.until_ms)
+        and (not query.cohort or session.cohort.what == query.cohort)
+    )
 
 
 class _Rows:

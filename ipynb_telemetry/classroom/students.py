@@ -218,7 +218,7 @@ def all_students(sessions: Iterable[SessionFigures]) -> list[Student]:
 def reasons(
     student: dict[str, Any], now_ms: int, *, fail_minutes: float = 5, silent_minutes: float = 5
 ) -> list[str]:
-    """Why a student needs help, the most pressing first; `dashboard/help.js` has the same rule.
+    """Why a student needs help, the most pressing first; `dashboard/needs.js` has the same rule.
 
     Args:
         student: A row as `Student.as_json` gives it.

@@ -33,6 +33,7 @@ MIN_GAP_S = 0.2  # five times a second is as often as anybody can read
 _BUSY_SHARE = 0.25  # of the time at most goes into what one page is told
 _ALIVE_EVERY_S = 15.0  # a sign of life, so that a line that is dead is noticed
 _RETRY_MS = 1_000
+_AT_WORK_MS = 15 * 60 * 1000  # after an event; `dashboard/state.js` has the same
 MAX_TIMELINE = 3_000
 # Not mimetypes: on Windows the registry may call JavaScript plain text, which no browser runs.
 _TYPES = {
@@ -109,6 +110,7 @@ class _Views:
     async def _told(self, query: Query, after: int, since_ms: int) -> AsyncIterator[str]:
         """What is new after version `after`, of a page that shows sessions from then on."""
         yield f"retry: {_RETRY_MS}\n\n"
+        elsewhere: set[str] = set()
         with self._live.listening() as news:
             while not self._live.ended:
                 # Clear first, look second: what comes between the two sets it again.
@@ -122,7 +124,9 @@ class _Views:
                     since_ms = changes.since_ms
                 if changes.notebook:
                     query = query._replace(notebook=changes.notebook)
-                if after == 0 or changes.students:
+                others = _at_work(changes) - {changes.notebook}
+                if after == 0 or changes.students or others != elsewhere:
+                    elsewhere = others
                     yield self._event(changes, since_ms, whole=after == 0)
                     after = changes.version if changes.notebook else 0
                 took_s = time.monotonic() - began_s
@@ -195,6 +199,12 @@ _SHOWN = ("cell_id", "code", "ok", "ms", "err", "ex", "try", "skipped", "up", "p
 
 def _shown(properties: dict[str, Any]) -> dict[str, Any]:
     return {name: properties[name] for name in _SHOWN if name in properties}
+
+
+def _at_work(changes: Changes) -> set[str]:
+    """The notebooks that somebody works in."""
+    since_ms = time.time() * 1000 - _AT_WORK_MS
+    return {name for name, last_ms in changes.notebooks if last_ms >= since_ms}
 
 
 def _as_text(changes: Changes, **more: str) -> str:

@@ -44,6 +44,7 @@ let stop = () => {};
 let frame = 0;
 let current = "class";
 let raised = null;
+let toggleKeys = () => {};
 let isKnown = false; // before the first message there is nothing to draw
 
 function connect() {
@@ -83,7 +84,7 @@ function draw() {
 function drawNow() {
   if (!isKnown) return;
   const students = state.sorted(settings.sort, settings.limits);
-  const model = { students, exercises: state.exercises, at: (row) => state.at(row), now: state.now() };
+  const model = { students, exercises: state.exercises, at: (row) => state.at(row), now: state.now(), isPart: filters.isPart };
   filters.offer(state);
   summarize(model);
   announce(students);
@@ -119,8 +120,20 @@ function summarize({ students, exercises }) {
   at("left-out").textContent = completeSince
     ? `Too many sessions for one view: those last heard of before ${day(completeSince)}, ${clock(completeSince)} are left out. Choose a day to see them.`
     : "";
+  tellOfElsewhere();
   badge("help", needy ? number(needy) : "");
   badge("received", missing ? `${number(missing)} missing` : "");
+}
+
+/** Who works in another notebook would not be seen. */
+function tellOfElsewhere() {
+  const names = state.elsewhere();
+  const text = JSON.stringify(names);
+  if (at("elsewhere").dataset.shown === text) return;
+  at("elsewhere").dataset.shown = text;
+  at("elsewhere").hidden = !names.length;
+  const choices = names.map((name) => button({ dir: "auto" }, name || "(no notebook)", () => filters.choose(name)));
+  at("elsewhere").replaceChildren("At work in another notebook, too:", ...choices);
 }
 
 function badge(name, text) {
@@ -251,10 +264,11 @@ function build() {
     el("div", { class: "tools" },
       el("div", { id: "sorts", role: "group", "aria-label": "Sort by", title: "key s" }, el("span", { "aria-hidden": "true" }, "Sort by"), ...sorts),
       button({ id: "names", title: "key h", "aria-pressed": String(namesAreHidden()) }, "Hide names", toggleNames),
+      button({ id: "keys", title: "key ?" }, "Keys", () => toggleKeys()),
       button({ id: "theme", title: "key t" }, "Light or dark", nextTheme)));
   document.body.append(student.node);
   const keys = Object.keys(views).map((name, index) => [String(index + 1), [views[name].name, () => go(name)]]);
-  listen({
+  toggleKeys = listen({
     ...Object.fromEntries(keys),
     h: ["hide or show names", toggleNames],
     s: ["sort by the next", () => sortBy(next(Object.keys(SORTS), settings.sort))],
@@ -268,7 +282,7 @@ const nextTheme = () => theme(next(THEMES, settings.theme));
 build();
 theme(settings.theme);
 sortBy(settings.sort in SORTS ? settings.sort : "name");
-addEventListener("hashchange", () => show(location.hash.slice(1)));
+addEventListener("hashchange", () => location.hash !== "#main" && show(location.hash.slice(1))); // that is the skip link's
 show(location.hash.slice(1));
 connect();
 setInterval(draw, TICK_MS);

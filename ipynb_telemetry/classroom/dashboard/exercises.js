@@ -1,7 +1,7 @@
 // Each exercise: how many passed, how hard it was, what went wrong.
 
 import { el, unseen } from "./dom.js";
-import { count, minutes, percent } from "./words.js";
+import { count, minutes, number as figures, percent } from "./words.js";
 
 export class ExercisesView {
   node = el("section", { class: "exercises", "aria-label": "Each exercise", tabindex: "0" });
@@ -28,8 +28,8 @@ function row(figure) {
   return el("tr", {},
     el("th", { scope: "row", dir: "auto" }, figure.name),
     el("td", { class: "passed" }, share,
-      el("span", {}, `${figure.passed} of ${figure.students}`),
-      el("span", { class: "trying" }, figure.tried > figure.passed ? `, ${figure.tried - figure.passed} still trying` : "")),
+      el("span", {}, `${figures(figure.passed)} of ${figures(figure.students)}`),
+      el("span", { class: "trying" }, figure.tried > figure.passed ? `, ${figures(figure.tried - figure.passed)} still trying` : "")),
     number("at the first try", percent(figure.firstTry, figure.tried)),
     number(figure.attempts === 1 ? "attempt (median)" : "attempts (median)", figure.attempts === null ? "" : String(figure.attempts)),
     number(figure.minutes <= 1 ? "minute (median)" : "minutes (median)", minutes(figure.minutes)),
@@ -49,5 +49,5 @@ function part(state, share) {
 
 function error([message, times, people]) {
   const title = `${count(times, "time")}, ${count(people, "student")}`;
-  return el("li", { title }, el("span", { class: "times" }, `${people}×`), unseen(title), el("code", { dir: "auto" }, message));
+  return el("li", { title }, el("span", { class: "times", "aria-hidden": "true" }, count(people, "student")), unseen(title), el("code", { dir: "auto" }, message));
 }

@@ -34,6 +34,17 @@ export class Filters {
     return this.#asked.get("notebook") ?? "";
   }
 
+  /** Whether a class or a date was chosen. */
+  get isPart() {
+    return Boolean(this.#asked.get("cohort") || this.#when.value);
+  }
+
+  /** Shows a notebook that is offered. @param {string} name */
+  choose(name) {
+    this.#notebook.value = name;
+    this.#notebook.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
   /** What to ask the collector for. */
   query() {
     const query = new URLSearchParams();

@@ -3,7 +3,7 @@
 import { GridRow } from "./gridrow.js";
 import { cellOf, el, hand, mark, unseen } from "./dom.js";
 import { nameOf } from "./names.js";
-import { count, percent, shortNames } from "./words.js";
+import { count, cut, percent, shortNames } from "./words.js";
 
 const MORE = 4; // rows built beyond the edge, so that scrolling meets no hole
 const ROW = { least: 26, most: 60 };
@@ -11,6 +11,7 @@ const CELL = { least: 30, most: 180 };
 const HEAD = { low: 60, high: 170, rest: 32 }; // higher where the exercises' names stand upright
 const FITS = 20; // letters in a column that is as wide as it gets
 const LETTER = 8.5; // wide, in a heading
+const LONGEST = Math.floor((HEAD.high - HEAD.rest) / LETTER); // upright
 const FEW = 6; // exercises: so few can be counted without a bar
 
 export class GridView {
@@ -22,7 +23,7 @@ export class GridView {
   #caption = el("caption", { class: "sr" });
   /** @type {Map<string, GridRow>} */
   #rows = new Map();
-  #nobody = el("p", { class: "empty", hidden: true }, el("strong", {}, "Nobody is here yet."), " Each student shows up with the first cell that is run.");
+  #nobody = el("p", { class: "empty", hidden: true });
   #order = "";
   #headings = "";
   /** @type {{bar: HTMLElement, words: HTMLElement, share: number}[]} */
@@ -53,11 +54,13 @@ export class GridView {
 
   /**
    * @param {{students: object[], exercises: string[], at: (row: object) => string,
-   *   now: number}} model
+   *   now: number, isPart: boolean}} model
    */
   render(model) {
     this.#model = { ...model, columns: JSON.stringify(model.exercises) };
     this.#nobody.hidden = model.students.length > 0;
+    this.#nobody.replaceChildren(el("strong", {}, model.isPart ? "Nobody is in this part of the class." : "Nobody is here yet."),
+      model.isPart ? " Choose another notebook, class or date above." : " Each student shows up with the first cell that is run.");
     this.#scroller.hidden = !this.#nobody.hidden;
     if (!this.#room.width) this.#look();
     this.#heading();
@@ -107,7 +110,8 @@ export class GridView {
     const { students, exercises } = this.#model;
     const roomy = exercises.length <= FEW && this.#room.width >= 640 && exercises.every((name) => name.length <= FITS);
     const headings = JSON.stringify([exercises, roomy]);
-    if (headings !== this.#headings) this.#name(exercises, roomy ? exercises : shortNames(exercises));
+    const short = () => shortNames(exercises).map((name) => cut(name, LONGEST));
+    if (headings !== this.#headings) this.#name(exercises, roomy ? exercises : short());
     this.#headings = headings;
     const caption = `${count(students.length, "student")}, ${count(exercises.length, "exercise")}`;
     if (this.#caption.textContent !== caption) {

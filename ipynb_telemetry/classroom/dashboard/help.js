@@ -44,6 +44,7 @@ class Card {
   node = el("li", { class: "card" });
   #button = el("button", { type: "button", class: "name", dir: "auto" });
   #sign = el("span", { class: "why" });
+  #note = el("span", { class: "note" }, "same name twice");
   #where = el("p", { class: "where", dir: "auto" });
   #chips = el("ul", { class: "chips" });
   #error = el("pre", { class: "error", dir: "auto" });
@@ -52,16 +53,17 @@ class Card {
 
   constructor(open) {
     this.#button.addEventListener("click", () => open(this.#row));
-    this.node.append(el("div", { class: "who" }, this.#sign, this.#button), this.#where, this.#chips, this.#error);
+    this.node.append(el("div", { class: "who" }, this.#sign, this.#button, this.#note), this.#where, this.#chips, this.#error);
   }
 
   render(row, why, words) {
     this.#row = row;
-    const shown = JSON.stringify([nameOf(row), why, words, row.failing || row.cell, row.err]);
+    const shown = JSON.stringify([nameOf(row), row.clash, why, words, row.failing || row.cell, row.err]);
     if (shown === this.#shown) return;
     this.#shown = shown;
     mark(this.node, "data-state", why[0]);
     this.#button.textContent = nameOf(row);
+    this.#note.hidden = !row.clash;
     this.#sign.replaceChildren(why[0] === "hand" ? hand() : el("span", { class: "bang", "aria-hidden": "true" }, "!"));
     this.#where.textContent = row.failing || row.cell;
     this.#chips.replaceChildren(...words.map((word, index) => el("li", { "data-state": why[index] }, word)));

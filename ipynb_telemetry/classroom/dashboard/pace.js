@@ -1,7 +1,7 @@
 // The lesson's pace: how many have reached each cell, over time.
 
 import { el, svg } from "./dom.js";
-import { clock, count, shortNames } from "./words.js";
+import { clock, count, cut, shortNames } from "./words.js";
 
 const WIDE = { width: 1200, height: 560, left: 52, right: 240, top: 20, bottom: 40 };
 const SLIM = { width: 420, height: 460, left: 34, right: 120, top: 14, bottom: 34 };
@@ -53,12 +53,6 @@ function plot({ times, cells, reached }, size) {
     picture.append(line);
   });
   return picture;
-}
-
-/** Without its middle where it is long: cells that belong together differ at the end. */
-function cut(cell, most) {
-  const half = most / 2;
-  return cell.length > most ? `${cell.slice(0, half - 1)}…${cell.slice(-half)}` : cell;
 }
 
 /** Where each line's label stands: beside its end, or as near as others leave room; else nowhere. */

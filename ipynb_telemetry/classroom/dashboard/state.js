@@ -38,6 +38,8 @@ const SORTS = {
 };
 const { compare } = new Intl.Collator([], { numeric: true });
 
+const AT_WORK_MS = 15 * 60_000; // after an event; views.py has the same
+
 export class ClassState {
   notebook = "";
   /** @type {[string, number][]} */
@@ -73,6 +75,12 @@ export class ClassState {
     return Date.now() + this.#ahead;
   }
 
+  /** Notebooks besides this one that somebody works in. @returns {string[]} */
+  elsewhere() {
+    const since = this.now() - AT_WORK_MS;
+    return this.notebooks.filter(([name, last]) => name !== this.notebook && last >= since).map(([name]) => name);
+  }
+
   /** @returns {Row[]} */
   rows() {
     return [...this.#students.values()].flat();
@@ -105,7 +113,7 @@ export class ClassState {
 
   #next(row) {
     const after = Math.max(-1, ...this.exercises.flatMap((name, index) => (row.ex[name]?.[0] === 2 ? [index] : [])));
-    return this.exercises[after + 1] ?? this.exercises.find((name) => row.ex[name]?.[0] !== 2) ?? "";
+    return this.exercises[after + 1] ?? "";
   }
 }
 

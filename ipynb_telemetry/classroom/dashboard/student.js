@@ -86,7 +86,7 @@ function node(step, later) {
 function cellParts({ cell_id, code, seq, end, tests }) {
   const unended = seq === null ? "" : "not ended"; // who numbers nothing does not tell of a cell's end either
   const took = end ? (end.ms < 1000 ? `${end.ms} ms` : `${(end.ms / 1000).toFixed(1)} s`) : unended;
-  const parts = [el("p", { class: "what", dir: "auto" }, el("strong", {}, String(cell_id)), " ", el("span", { class: "when" }, took))];
+  const parts = [el("p", { class: "what" }, el("bdi", {}, el("strong", {}, String(cell_id))), " ", el("span", { class: "when" }, took))];
   if (code) parts.push(el("pre", { dir: "auto" }, String(code)));
   parts.push(...tests.map(testLine));
   const err = end?.err;
@@ -97,7 +97,7 @@ function cellParts({ cell_id, code, seq, end, tests }) {
 function testLine({ ex, ok, err, skipped, try: attempt }) {
   const result = skipped ? "skipped" : ok ? "✓ passed" : "✗ failed";
   return el("div", { class: "test", "data-state": skipped ? "none" : ok ? "passed" : "tried" },
-    el("p", { dir: "auto" }, el("strong", {}, result), ` ${ex}`, skipped ? "" : `, attempt ${attempt}`),
+    el("p", {}, el("strong", {}, result), " ", el("bdi", {}, String(ex)), skipped ? "" : `, attempt ${attempt}`),
     err ? el("pre", { class: "error", dir: "auto" }, String(err)) : "");
 }
 

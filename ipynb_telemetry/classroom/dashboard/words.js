@@ -49,6 +49,12 @@ export function day(ms) {
   return new Date(ms).toLocaleDateString([], { weekday: "short", day: "numeric", month: "short" });
 }
 
+/** Without its middle where it is long: those that belong together differ at the end. */
+export function cut(name, most) {
+  const half = most / 2;
+  return name.length > most ? `${name.slice(0, half - 1)}…${name.slice(-half)}` : name;
+}
+
 /**
  * Short names for columns: without what all of them begin with, up to a word's end.
  * @param {string[]} names
