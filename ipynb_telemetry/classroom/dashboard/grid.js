@@ -10,7 +10,7 @@ const ROW = { least: 26, most: 60 };
 const CELL = { least: 30, most: 180 };
 const HEAD = { low: 60, high: 170, rest: 32 }; // higher where the exercises' names stand upright
 const FITS = 20; // letters in a column that is as wide as it gets
-const LETTER = 8.5; // wide, in a heading
+const LETTER = 9.5; // wide, in a heading
 const LONGEST = Math.floor((HEAD.high - HEAD.rest) / LETTER); // upright
 const FEW = 6; // exercises: so few can be counted without a bar
 
