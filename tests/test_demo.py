@@ -24,13 +24,17 @@ class Demo:
 
     def __init__(self, said: Path, *options: str) -> None:
         self._said = said
-        with said.open("wb") as terminal:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "ipynb_telemetry", "demo", "--no-browser", *options],
-                stdin=subprocess.DEVNULL,
-                stdout=terminal,
-                stderr=subprocess.STDOUT,
-            )
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup may run the tests
+        try:
+            with said.open("wb") as terminal:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "ipynb_telemetry", "demo", "--no-browser", *options],
+                    stdin=subprocess.DEVNULL,
+                    stdout=terminal,
+                    stderr=subprocess.STDOUT,
+                )
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
     @property
     def said(self) -> str:
