@@ -53,16 +53,11 @@ def open_source(place: str | Path, token: str = "") -> Iterator[Source]:
         SourceError: The collector does not answer, or does not take the token.
         StoreError: There is no database, or it is not ours.
     """
-    if isinstance(place, str) and is_address(place := place.strip()):
+    if isinstance(place, str) and place.strip().lower().startswith(("http://", "https://")):
         with requests.Session() as session:
-            yield _Collector(session, place, token)
+            yield _Collector(session, place.strip(), token)
         return
     yield _Database(Path(place))
-
-
-def is_address(place: str) -> bool:
-    """Whether `place` is that of a collector, and no path."""
-    return place.lower().startswith(("http://", "https://"))
 
 
 class _Database:
