@@ -38,8 +38,16 @@ def bare_executemany(folder: Path, messages: Sequence[dict[str, Any]]) -> float:
     folder.mkdir()
     path = folder / "bare.sqlite"
     Store(path).close()  # the same schema
-    body = gzip.decompress(a_post(messages, "key").wire.partition(b"\r\n\r\n")[2])
-    events = read_v0(body, api_key="key", received=datetime.now(tz=timezone.utc), max_bytes=1 << 30)
+    now = datetime.now(tz=timezone.utc)
+    events = [
+        event
+        for start in range(0, len(messages), _COMMIT_EVERY)
+        for event in read_v0(
+            a_post(messages[start : start + _COMMIT_EVERY], "key").wire.partition(b"\r\n\r\n")[2],
+            api_key="key",
+            received=now,
+        )
+    ]
     rows = [
         (number, bytes.fromhex(event.uuid.replace("-", "")), *event[1:])
         for number, event in enumerate(events)
