@@ -110,6 +110,13 @@ def test_a_progress_bar_is_shown_on_a_terminal(database: Path) -> None:
     assert "\x1b[" in shown
 
 
+def test_no_bar_is_drawn_over_what_is_exported_to_the_terminal(database: Path) -> None:
+    shown = exported_on_a_terminal(database, with_its_output=True)
+
+    exported = run_command("export", "--db", str(database)).stdout
+    assert shown.replace("\r", "") == exported.replace("\r", "")
+
+
 def test_elsewhere_there_is_plain_text(database: Path) -> None:
     ran = run_command("export", "--db", str(database), "-o", str(database.parent / "out.csv"))
 
@@ -117,14 +124,14 @@ def test_elsewhere_there_is_plain_text(database: Path) -> None:
     assert "\x1b" not in ran.stderr + ran.stdout
 
 
-def exported_on_a_terminal(database: Path) -> str:
-    """What a person sees on stderr."""
+def exported_on_a_terminal(database: Path, *, with_its_output: bool = False) -> str:
+    """What a person sees on stderr, and on stdout where that is asked for."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "ipynb_telemetry", "export", "--db", str(database)]
     with subprocess.Popen(
         command,
         env={**os.environ, "TERM": "xterm-256color"},
-        stdout=subprocess.DEVNULL,
+        stdout=theirs if with_its_output else subprocess.DEVNULL,
         stderr=theirs,
     ):
         os.close(theirs)

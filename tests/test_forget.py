@@ -141,6 +141,17 @@ def test_what_posthog_has_refused_goes_as_well(database: Path) -> None:
     assert set_aside.read_bytes() == lines[1]
 
 
+def test_what_cannot_be_deleted_is_named(database: Path) -> None:
+    path = database.with_name("class.sqlite.forward") / "set-aside" / "collector.jsonl"
+    path.mkdir(parents=True)  # nothing that could be read
+
+    code, _, err = forget(database, "--student", "SARA", "--yes")
+
+    assert code == FAILED
+    assert f"{path} may still have events" in err
+    assert students(database) == {"OMAR"}
+
+
 def test_who_is_known_by_an_id_alone_is_shown_and_deleted(tmp_path: Path) -> None:
     database = tmp_path / "class.sqlite"
     none = dict.fromkeys(("nb", "sess", "student"), "")
